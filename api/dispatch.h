@@ -1,0 +1,29 @@
+/*
+ * Dispatch: the order of treatment of a request (http.md section 1), as a list of gates, then the route's handler.
+ */
+#ifndef API_DISPATCH_H
+#define API_DISPATCH_H
+
+#include "api/request.h"
+
+enum dispatch_result {
+	DISPATCH_ANSWERED, /* req->reply.status is set */
+	DISPATCH_SLOW,     /* suspend the connection and call dispatch_slow on an executor thread */
+};
+
+/* Whole request there (body read or discarded), on an http thread: runs the gates, and the handler when it is in place. Never fails: every outcome is an answer. */
+enum dispatch_result dispatch(struct request *);
+
+/* The rest of a SLOW request, on an executor thread, with that thread's worker in req->worker. Sets the reply. */
+void dispatch_slow(struct request *);
+
+/* The executor's queue is full: 503 with Retry-After. */
+void dispatch_busy(struct request *);
+
+/* A request that the guard refuses before routing: status 400, 408, 413, 414, 431 or 426, JSON {"detail"}; the connection closes. */
+void dispatch_refused(struct request *, int status, const char *detail);
+
+/* The body limit of this request, known from method, target and Content-Type before the body is read; bytes. */
+int64_t dispatch_body_limit(const struct request *);
+
+#endif

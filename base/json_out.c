@@ -1,0 +1,160 @@
+#include "base/json_out.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+static void add_escape(struct buf *b, unsigned char c)
+{
+	static const char letters[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\' };
+
+	if (c < sizeof(letters) && letters[c]) {
+		buf_add_char(b, '\\');
+		buf_add_char(b, letters[c]);
+	} else {
+		buf_addf(b, "\\u%04x", c);
+	}
+}
+
+/* The length of the run at the start of s that needs no escape. */
+static size_t plain_run(struct str s)
+{
+	size_t i = 0;
+
+	while (i < s.len && (unsigned char)s.s[i] >= 0x20 && s.s[i] != '"' && s.s[i] != '\\' && s.s[i] != 0x7f)
+		i++;
+	return i;
+}
+
+static void add_valid(struct buf *b, struct str s)
+{
+	while (s.len) {
+		size_t run = plain_run(s);
+
+		buf_add(b, s.s, run);
+		s.s += run;
+		s.len -= run;
+		if (s.len) {
+			add_escape(b, (unsigned char)s.s[0]);
+			s.s++;
+			s.len--;
+		}
+	}
+}
+
+/* Byte by byte: whatever is not part of valid UTF-8 becomes U+FFFD. */
+static void add_repaired(struct buf *b, struct str s)
+{
+	while (s.len) {
+		size_t n = 1;
+
+		while (n < s.len && n < 4 && !str_valid_utf8((struct str){ s.s, n }))
+			n++;
+		if (str_valid_utf8((struct str){ s.s, n })) {
+			add_valid(b, (struct str){ s.s, n });
+		} else {
+			buf_add_text(b, "\xef\xbf\xbd");
+			n = 1;
+		}
+		s.s += n;
+		s.len -= n;
+	}
+}
+
+void json_add_str(struct buf *b, struct str s)
+{
+	if (!s.s) {
+		buf_add_text(b, "null");
+		return;
+	}
+	buf_add_char(b, '"');
+	if (str_valid_utf8(s))
+		add_valid(b, s);
+	else
+		add_repaired(b, s);
+	buf_add_char(b, '"');
+}
+
+void json_add_text(struct buf *b, const char *s)
+{
+	json_add_str(b, str_of(s));
+}
+
+void json_add_int(struct buf *b, int64_t value)
+{
+	char text[24];
+	char *p = text + sizeof(text);
+	uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+
+	if (value == NULL_INT) {
+		buf_add_text(b, "null");
+		return;
+	}
+	do
+		*--p = (char)('0' + rest % 10);
+	while (rest /= 10);
+	if (value < 0)
+		*--p = '-';
+	buf_add(b, p, (size_t)(text + sizeof(text) - p));
+}
+
+void json_add_float(struct buf *b, double value)
+{
+	char text[40];
+
+	if (!isfinite(value)) {
+		buf_add_text(b, "null");
+		return;
+	}
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof(text), "%.*g", digits, value);
+		if (strtod(text, NULL) == value)
+			break;
+	}
+	buf_add_text(b, text);
+	if (!strpbrk(text, ".e"))
+		buf_add_text(b, ".0");
+}
+
+void json_add_decimal(struct buf *b, struct decimal d)
+{
+	if (d.cents == NULL_DECIMAL.cents) {
+		buf_add_text(b, "null");
+		return;
+	}
+	buf_addf(b, "\"%s%lld.%02lld\"", d.cents < 0 ? "-" : "", llabs((long long)d.cents) / 100, llabs((long long)d.cents) % 100);
+}
+
+void json_add_time(struct buf *b, struct instant t)
+{
+	char text[CLOCK_ISO_SIZE];
+
+	if (t.us == NULL_TIME.us) {
+		buf_add_text(b, "null");
+		return;
+	}
+	buf_add_char(b, '"');
+	buf_add(b, text, clock_format_iso(t, text));
+	buf_add_char(b, '"');
+}
+
+void json_add_bool(struct buf *b, bool value)
+{
+	buf_add_text(b, value ? "true" : "false");
+}
+
+void json_add_json(struct buf *b, struct json_text json)
+{
+	if (json.text.s)
+		buf_add_str(b, json.text);
+	else
+		buf_add_text(b, "null");
+}
+
+void json_add_key(struct buf *b, const char *name)
+{
+	buf_add_char(b, '"');
+	buf_add_text(b, name);
+	buf_add_text(b, "\":");
+}

@@ -1,0 +1,193 @@
+/*
+ * One buffer, one mutex. INFO lines (mostly the access log) gather in the buffer and go out when it is full, when a more
+ * urgent line comes, or when log_flush is called (the monitor does so every 100 ms); so an access line costs an append,
+ * not a system call. Formatting happens outside the lock.
+ */
+#include "base/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json_out.h"
+
+#define BUFFER_BYTES (64 * 1024)
+#define MAX_TEXT_BYTES 1000
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static char waiting[BUFFER_BYTES];
+static size_t waiting_len;
+static enum log_format log_as = LOG_JSON;
+static enum log_level lowest = LOG_INFO;
+static int target = STDERR_FILENO;
+
+static const char *const level_names[] = { "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL" };
+
+void log_init(enum log_format format, enum log_level level, int fd)
+{
+	log_as = format;
+	lowest = level;
+	target = fd;
+}
+
+bool log_enabled(enum log_level level)
+{
+	return level >= lowest;
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return level_names[level];
+}
+
+bool log_level_parse(struct str name, enum log_level *ret_level)
+{
+	for (size_t i = 0; i < N_ELEMENTS(level_names); i++) {
+		if (str_equal_nocase(name, str_of(level_names[i]))) {
+			*ret_level = (enum log_level)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A target that is full, closed or broken costs the line, never the caller. */
+static void write_out(const char *p, size_t n)
+{
+	while (n) {
+		ssize_t done = write(target, p, n);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return;
+		p += done;
+		n -= (size_t)done;
+	}
+}
+
+static void flush_locked(void)
+{
+	write_out(waiting, waiting_len);
+	waiting_len = 0;
+}
+
+void log_flush(void)
+{
+	pthread_mutex_lock(&lock);
+	flush_locked();
+	pthread_mutex_unlock(&lock);
+}
+
+static void add_field_value(struct buf *line, const struct log_field *f)
+{
+	struct str text = f->text;
+
+	switch (f->kind) {
+	case LOG_FIELD_INT:
+		json_add_int(line, f->integer);
+		break;
+	case LOG_FIELD_FLOAT:
+		buf_addf(line, "%.3f", f->number);
+		break;
+	default:
+		if (text.len > MAX_TEXT_BYTES)
+			text.len = MAX_TEXT_BYTES;
+		json_add_str(line, text);
+	}
+}
+
+static bool is_absent(const struct log_field *f)
+{
+	return f->kind == LOG_FIELD_STR && !f->text.s;
+}
+
+static void add_json(struct buf *line, enum log_level level, const char *logger, const char *event, const struct log_field *fields, size_t n,
+		     const char *message)
+{
+	char ts[CLOCK_ISO_SIZE];
+
+	clock_format_log(clock_now(), ts);
+	buf_addf(line, "{\"ts\":\"%s\",\"level\":\"%s\",\"logger\":\"%s\",\"event\":\"%s\",\"message\":", ts, level_names[level], logger, event);
+	json_add_text(line, message);
+	for (size_t i = 0; i < n; i++) {
+		if (is_absent(&fields[i]))
+			continue;
+		buf_add_char(line, ',');
+		json_add_key(line, fields[i].name);
+		add_field_value(line, &fields[i]);
+	}
+	buf_add_text(line, "}\n");
+}
+
+static void add_text(struct buf *line, enum log_level level, const char *logger, const char *event, const struct log_field *fields, size_t n,
+		     const char *message)
+{
+	char ts[CLOCK_ISO_SIZE];
+
+	clock_format_log(clock_now(), ts);
+	buf_addf(line, "%s %-8s %s %s: ", ts, level_names[level], logger, event);
+	for (const char *p = message; *p; p++)
+		buf_add_char(line, (unsigned char)*p < 0x20 ? ' ' : *p); /* one event, one line */
+	for (size_t i = 0; i < n; i++) {
+		if (is_absent(&fields[i]))
+			continue;
+		buf_addf(line, " %s=", fields[i].name);
+		add_field_value(line, &fields[i]);
+	}
+	buf_add_char(line, '\n');
+}
+
+static void emit(enum log_level level, struct str line)
+{
+	pthread_mutex_lock(&lock);
+	if (line.len > BUFFER_BYTES - waiting_len)
+		flush_locked();
+	if (line.len > BUFFER_BYTES) {
+		write_out(line.s, line.len);
+	} else {
+		memcpy(waiting + waiting_len, line.s, line.len);
+		waiting_len += line.len;
+	}
+	if (level >= LOG_WARNING)
+		flush_locked();
+	pthread_mutex_unlock(&lock);
+}
+
+void log_write(enum log_level level, const char *logger, const char *event, const struct log_field *fields, size_t n_fields,
+	       const char *format, ...)
+{
+	static _Thread_local struct buf line; /* kept between lines: no allocation in the steady state */
+	char message[1024];
+	va_list args;
+
+	if (!log_enabled(level))
+		return;
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	buf_clear(&line);
+	if (log_as == LOG_JSON)
+		add_json(&line, level, logger, event, fields, n_fields, message);
+	else
+		add_text(&line, level, logger, event, fields, n_fields, message);
+	if (!line.failed)
+		emit(level, buf_view(&line));
+}
+
+bool log_limit_pass(struct log_limit *limit, int64_t interval_us, int64_t *ret_suppressed)
+{
+	int64_t now = clock_monotonic_us();
+	int64_t next = limit->next_us;
+
+	if (now < next || !atomic_compare_exchange_strong(&limit->next_us, &next, now + interval_us)) {
+		limit->suppressed++;
+		return false;
+	}
+	*ret_suppressed = atomic_exchange(&limit->suppressed, 0);
+	return true;
+}

@@ -1,0 +1,140 @@
+/*
+ * The database: one interface over SQLite and PostgreSQL. It knows no nouns: SQL lives in domain/, rows are described by
+ * column tables over the caller's structs, and one statement text serves both engines ($1, RETURNING, ON CONFLICT).
+ *
+ * A struct db is shared by all threads. A struct db_conn belongs to one thread: each serving thread has its own.
+ * Reads run on the caller's connection, in place, within the statement limit. Writes go through db_write, the only way
+ * to change anything. While the database is away every call answers ERR_UNAVAILABLE at once, without a system call;
+ * the monitor's db_probe alone reconnects. Source: design.md 3, 5.3, 9.8; spec database.md.
+ */
+#ifndef DB_DB_H
+#define DB_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/kinds.h"
+
+struct db;
+struct db_conn;
+
+enum db_engine { DB_SQLITE, DB_POSTGRESQL };
+
+struct db_config {
+	const char *url;             /* sqlite:///relative, sqlite:////absolute, postgres://…; checked by db_open */
+	int64_t statement_limit_us;  /* of one statement; 2 s */
+	int64_t connect_limit_us;    /* PostgreSQL; 10 s at start, the prober uses 1 s */
+	bool create;                 /* SQLite: make the file when it is missing */
+};
+
+/*
+ * Opens: the first connection is made here, so that what is wrong is known at start. ERR_CONFIG (URL), ERR_UNAVAILABLE,
+ * ERR_CORRUPT (not a database), ERR_IO; text in *err without the password. A file that cannot be written is opened read-only.
+ */
+int db_open(const struct db_config *, struct db **ret_db, struct error *err);
+
+/* Frees; all connections must be gone. NULL is fine. */
+void db_close(struct db *);
+
+enum db_engine db_engine(const struct db *);
+bool db_read_only(const struct db *);
+
+/* For logs: the URL without user and password. */
+const char *db_shown_url(const struct db *);
+
+/* A connection for the calling thread. On PostgreSQL it may start broken and be mended by the prober. ERR_NOMEM, or as db_open. */
+int db_connect(struct db *, struct db_conn **ret_conn, struct error *err);
+void db_disconnect(struct db_conn *);
+struct db *db_of(struct db_conn *);
+
+/* Whether statements are tried now. */
+bool db_available(const struct db *);
+
+/* Looks after the connection(s): detects an outage, reconnects broken connections. For a monitor of its own, every 500 ms; blocks up to 1 s. */
+void db_probe(void *db);
+
+/* Statement: one object per use, static; its address is its identity in the connections' caches of prepared statements. */
+struct db_column {
+	const char *expression; /* SQL of the select list */
+	enum kind kind;
+	size_t offset;          /* of the member in the row struct */
+};
+
+struct db_row {
+	const struct db_column *columns;
+	size_t n;
+	size_t size; /* of the row struct */
+};
+
+/* A column table: static const struct db_column cols[] = { DB_COLUMN(struct project, titre, TEXT, "p.titre"), … }; */
+#define DB_COLUMN(S, member, KIND, expression_text) { expression_text, KIND_##KIND, KIND_OFFSET(S, member, KIND) }
+#define DB_ROW(S, table) { table, N_ELEMENTS(table), sizeof(S) }
+
+struct db_statement {
+	const char *sql;          /* $cols stands for the expressions of row, comma-separated; used by both engines … */
+	const struct db_row *row; /* NULL: returns no rows */
+	const char *sqlite;       /* … unless the engine has a text of its own */
+	const char *postgresql;
+};
+
+/* Arguments of $1, $2 … */
+struct db_param {
+	enum kind kind;
+	bool b;
+	int64_t i;      /* INT, DECIMAL (cents), TIME (us) */
+	double f;
+	struct str s;   /* TEXT, JSON */
+};
+#define DB_BOOL(v) ((struct db_param){ .kind = KIND_BOOL, .b = (v) })
+#define DB_INT(v) ((struct db_param){ .kind = KIND_INT, .i = (v) })
+#define DB_FLOAT(v) ((struct db_param){ .kind = KIND_FLOAT, .f = (v) })
+#define DB_DECIMAL(v) ((struct db_param){ .kind = KIND_DECIMAL, .i = (v).cents })
+#define DB_TIME(v) ((struct db_param){ .kind = KIND_TIME, .i = (v).us })
+#define DB_TEXT(v) ((struct db_param){ .kind = KIND_TEXT, .s = (v) })
+#define DB_JSON(v) ((struct db_param){ .kind = KIND_JSON, .s = (v).text })
+/* DB_PARAMS(DB_INT(id), DB_TEXT(status)) or DB_NO_PARAMS */
+#define DB_PARAMS(...) (const struct db_param[]){ __VA_ARGS__ }, (sizeof((const struct db_param[]){ __VA_ARGS__ }) / sizeof(struct db_param))
+#define DB_NO_PARAMS NULL, 0
+
+struct db_rows {
+	void *items; /* array of the row struct, in the arena */
+	size_t n;
+};
+
+/*
+ * All rows, texts and array in the arena. Errors: ERR_UNAVAILABLE (away: retry later), ERR_TIMEOUT (statement limit),
+ * ERR_LIMIT (arena), ERR_NOMEM, ERR_CORRUPT, ERR_INTERNAL (the statement itself; see db_error).
+ */
+int db_select(struct db_conn *, const struct db_statement *, const struct db_param *, size_t n, struct arena *, struct db_rows *ret_rows);
+
+/* The first row into *ret_row (texts in the arena); ERR_NOT_FOUND when there is none. */
+int db_select_one(struct db_conn *, const struct db_statement *, const struct db_param *, size_t n, struct arena *, void *ret_row);
+
+/* One number (the first column of the first row must be an integer); ERR_NOT_FOUND without a row. */
+int db_select_int(struct db_conn *, const char *sql, const struct db_param *, size_t n, int64_t *ret_value);
+
+/* Changes rows; only inside a db_write closure. ret_changed may be NULL. ERR_CONFLICT on a broken constraint, ERR_READ_ONLY, ERR_FULL. */
+int db_execute(struct db_conn *, const struct db_statement *, const struct db_param *, size_t n, int64_t *ret_changed);
+
+/* Runs several statements separated by semicolons, without parameters: schema work, inside db_write. */
+int db_script(struct db_conn *, const char *sql);
+
+/*
+ * Runs fn in a transaction and returns its result: 0 has been committed durably (synchronous=FULL, group commit), a
+ * negative value has been rolled back. The closure gets a connection to use and must not touch Redis, the network, or
+ * sleep; on SQLite it runs on the writer thread, so it must not use thread-local state. May run again after a
+ * serialisation failure. ERR_UNAVAILABLE, ERR_READ_ONLY, ERR_FULL, ERR_LIMIT (queue full) besides fn's own.
+ */
+typedef int (*db_write_fn)(struct db_conn *, void *arg);
+int db_write(struct db_conn *, db_write_fn fn, void *arg);
+
+/* The text of the last failure on this connection; "" when none. Never holds parameters. */
+const char *db_error(const struct db_conn *);
+
+/* Orders after commit: fn(arg) runs on the thread that called db_write, after its commit, not after a rollback; inside a closure. ERR_LIMIT beyond 16. */
+int db_after_commit(struct db_conn *, void (*fn)(void *arg), void *arg);
+
+#endif
