@@ -71,7 +71,10 @@ void settings_print(const struct settings *, struct buf *);
 /* Appends the table of all settings as Markdown, for README. */
 void settings_print_markdown(struct buf *);
 
-/* Copies url with what stands between "//" and the last "@" of the authority replaced by "***". */
+/*
+ * Appends url without its credentials: all between "//" (or the start) and the last "@" becomes "***", and the value of a
+ * password parameter too. A password with an unescaped "/" or "?" stays hidden; a path with an "@" is hidden along.
+ */
 void settings_mask_url(struct buf *, const char *url);
 
 #endif

@@ -4,17 +4,12 @@
 
 #include "base/arena.h"
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-
 bool str_equal_nocase(struct str a, struct str b)
 {
 	if (a.len != b.len || (a.s == NULL) != (b.s == NULL))
 		return false;
 	for (size_t i = 0; i < a.len; i++)
-		if (lower(a.s[i]) != lower(b.s[i]))
+		if (str_lower(a.s[i]) != str_lower(b.s[i]))
 			return false;
 	return true;
 }
@@ -165,7 +160,7 @@ bool str_to_uint(struct str s, int64_t *ret_value)
 	if (!s.len)
 		return false;
 	for (size_t i = 0; i < s.len; i++) {
-		if (s.s[i] < '0' || s.s[i] > '9')
+		if (!str_is_digit(s.s[i]))
 			return false;
 		if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, s.s[i] - '0', &value))
 			return false;
@@ -191,7 +186,7 @@ static size_t count_digits(struct str s, size_t from)
 {
 	size_t n = 0;
 
-	while (from + n < s.len && s.s[from + n] >= '0' && s.s[from + n] <= '9')
+	while (from + n < s.len && str_is_digit(s.s[from + n]))
 		n++;
 	return n;
 }
@@ -212,7 +207,7 @@ static bool is_number(struct str s)
 	}
 	if (!digits)
 		return false;
-	if (i < s.len && lower(s.s[i]) == 'e') {
+	if (i < s.len && str_lower(s.s[i]) == 'e') {
 		i++;
 		if (i < s.len && (s.s[i] == '-' || s.s[i] == '+'))
 			i++;
@@ -238,9 +233,9 @@ bool str_to_double(struct str s, double *ret_value)
 
 static int hex_value(char c)
 {
-	if (c >= '0' && c <= '9')
+	if (str_is_digit(c))
 		return c - '0';
-	c = lower(c);
+	c = str_lower(c);
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 

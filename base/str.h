@@ -43,6 +43,23 @@ static inline bool str_is(struct str a, const char *b)
 	return a.s && strlen(b) == a.len && memcmp(a.s, b, a.len) == 0;
 }
 
+/* ASCII letters and digits, whatever the locale; bytes of other characters are neither. */
+static inline bool str_is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static inline bool str_is_alpha(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* An ASCII capital as its small letter, any other byte as it is. */
+static inline char str_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
 /* Equal but for the case of ASCII letters. */
 bool str_equal_nocase(struct str a, struct str b);
 
