@@ -1,0 +1,47 @@
+/*
+ * The commands: what main.c calls, and the few things that several of them do the same way. Main thread only.
+ */
+#ifndef APP_COMMAND_H
+#define APP_COMMAND_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/settings.h"
+#include "db/db.h"
+#include "db/schema.h"
+#include "resilience/redis.h"
+
+/* Options that a command may take; a set of bits. */
+enum { OPTION_MARKDOWN = 1 };
+
+#define COMMAND(name, options, help, usage) int command_##name(unsigned given);
+#include "app/commands.def"
+#undef COMMAND
+
+/* The exit status of an error: 78 (EX_CONFIG) for ERR_CONFIG, else 1. */
+int command_exit_status(int code);
+
+/* Writes "egoejo: <text>" to standard error; returns the exit status of the error. */
+int command_fail(const struct error *);
+
+/* Writes all of it to standard output; 0, or 1 when that cannot be done. */
+int command_print(const struct buf *);
+
+/* Reads and checks the settings of the environment (owned by the caller). Errors as settings_load. */
+int command_load_settings(struct settings **ret_settings, struct error *err);
+
+/* Opens the database of the settings (owned by the caller). Errors as db_open. */
+int command_open_database(const struct settings *, bool create, struct db **ret_db, struct error *err);
+
+/* A core over the Redis of the settings, not started (owned by the caller); ret_warning as redis_config_from_urls. ERR_CONFIG, ERR_NOMEM. */
+int command_create_redis(const struct settings *, struct redis **ret_redis, char ret_warning[200], struct error *err);
+
+/* Makes the schema current, on a connection of its own. Errors as schema_migrate, ret_differences too. */
+int command_migrate_schema(struct db *, enum schema_state *ret_before, struct buf *ret_differences, struct error *err);
+
+/* Looks at the schema, on a connection of its own. Errors as schema_inspect. */
+int command_inspect_schema(struct db *, enum schema_state *ret_state, struct buf *ret_differences, struct error *err);
+
+#endif

@@ -1,0 +1,332 @@
+/*
+ * The wiring. One struct holds every part; service_create makes them from the bottom up (database, Redis, cache, watches,
+ * server), service_destroy takes them down from the top, and both follow the same list, so that a failure half-way is
+ * the ordinary teardown of a half-made service. Nothing here decides anything about requests.
+ */
+#include "app/service.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/request.h"
+#include "api/route.h"
+#include "api/server.h"
+#include "api/site.h"
+#include "app/command.h"
+#include "app/version.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "resilience/monitor.h"
+#include "resilience/subscription.h"
+
+#define DATABASE_PROBE_US (500 * US_PER_MS)
+#define LOG_FLUSH_US      (100 * US_PER_MS)
+#define STUCK_US          (10 * US_PER_S) /* a watch may wait for a connect or two; ten seconds are no waiting any more */
+#define MAX_DIFFERENCES   20              /* lines of the log; `egoejo check` shows all */
+
+struct service {
+	struct settings *settings;
+	struct site *site;
+	struct db *db;
+	struct redis *redis;
+	struct cache *cache;
+	struct subscription *channels;
+	struct monitor *database_monitor;
+	struct monitor *housekeeping;
+	struct api_context context;
+	struct server *server;
+	atomic_bool draining;
+};
+
+/* ---- probes ---- */
+
+static bool add_check(struct buf *verbose, const char *name, bool good)
+{
+	if (verbose)
+		buf_addf(verbose, "[%c]%s %s\n", good ? '+' : '-', name, good ? "ok" : "failed");
+	return good;
+}
+
+/* The schema was found usable before anything was served, so a reachable database is a usable one. */
+static bool answer_ready(void *arg, struct buf *verbose)
+{
+	struct service *s = arg;
+	bool database = add_check(verbose, "database", db_available(s->db));
+	bool schema = add_check(verbose, "schema", true);
+	bool staying = add_check(verbose, "shutdown", !atomic_load(&s->draining));
+
+	return database && schema && staying;
+}
+
+static bool answer_alive(void *arg, struct buf *verbose)
+{
+	struct service *s = arg;
+	bool prober = add_check(verbose, "redis-prober", redis_prober_pulse_age_us(s->redis) < STUCK_US);
+	bool database = add_check(verbose, "database-monitor", monitor_pulse_age_us(s->database_monitor) < STUCK_US);
+	bool house = add_check(verbose, "housekeeping", monitor_pulse_age_us(s->housekeeping) < STUCK_US);
+
+	return prober && database && house;
+}
+
+bool service_alive(struct service *s)
+{
+	return answer_alive(s, NULL);
+}
+
+/* ---- database ---- */
+
+static void log_differences(struct str text)
+{
+	struct str line;
+
+	for (int i = 0; i < MAX_DIFFERENCES && str_split(&text, '\n', &line); i++) {
+		if (line.len)
+			log_write(LOG_ERROR, "app", "schema.difference", LOG_NO_FIELDS, "%.*s", STR_ARG(line));
+	}
+}
+
+static int refuse_schema(struct service *s, enum schema_state state, struct error *err)
+{
+	const char *shown = db_shown_url(s->db);
+
+	if (state == SCHEMA_FOREIGN)
+		return error_set(err, ERR_SCHEMA, "%s holds tables that differ from those of this program: see egoejo check", shown);
+	if (state == SCHEMA_EMPTY)
+		return error_set(err, ERR_SCHEMA, "%s has no tables: run egoejo migrate", shown);
+	return error_set(err, ERR_SCHEMA, "%s lacks tables of this version: run egoejo migrate", shown);
+}
+
+/* A file that cannot be written may lack what only writes need. */
+static bool may_serve(enum schema_state state, bool read_only)
+{
+	return state == SCHEMA_CURRENT || (state == SCHEMA_KNOWN && read_only);
+}
+
+static int check_schema(struct service *s, struct error *err)
+{
+	CLEANUP(buf_finish) struct buf differences = BUF_EMPTY;
+	enum schema_state state = SCHEMA_EMPTY;
+	int r;
+
+	r = command_inspect_schema(s->db, &state, &differences, err);
+	if (r < 0)
+		return r;
+	if (may_serve(state, db_read_only(s->db)))
+		return 0;
+	log_differences(buf_view(&differences));
+	return refuse_schema(s, state, err);
+}
+
+static int migrate_schema(struct service *s, struct error *err)
+{
+	CLEANUP(buf_finish) struct buf differences = BUF_EMPTY;
+	enum schema_state before = SCHEMA_CURRENT;
+	int r;
+
+	r = command_migrate_schema(s->db, &before, &differences, err);
+	if (r == ERR_SCHEMA) {
+		log_differences(buf_view(&differences));
+		return refuse_schema(s, SCHEMA_FOREIGN, err);
+	}
+	if (r < 0)
+		return r;
+	if (before == SCHEMA_EMPTY)
+		log_write(LOG_INFO, "app", "schema.created", LOG_NO_FIELDS, "tables created");
+	if (before == SCHEMA_KNOWN)
+		log_write(LOG_INFO, "app", "schema.completed", LOG_NO_FIELDS, "tables of this program added");
+	return 0;
+}
+
+static int start_database(struct service *s, struct error *err)
+{
+	int r;
+
+	r = command_open_database(s->settings, s->settings->migrate_on_start, &s->db, err);
+	if (r < 0)
+		return r;
+	log_write(LOG_INFO, "app", "database.opened", LOG_FIELDS(LOG_STR("database", db_shown_url(s->db))), "database %s",
+	          db_shown_url(s->db));
+	if (db_read_only(s->db))
+		log_write(LOG_WARNING, "app", "database.read_only", LOG_FIELDS(LOG_STR("database", db_shown_url(s->db))),
+		          "%s cannot be written: it is served read-only, writes answer 503", db_shown_url(s->db));
+	if (s->settings->migrate_on_start && !db_read_only(s->db))
+		return migrate_schema(s, err);
+	return check_schema(s, err);
+}
+
+/* ---- Redis, cache, watches ---- */
+
+/* No channel is subscribed until the hub exists: the subscription is here for its canary, which proves delivery. */
+static void ignore_message(struct str channel, const struct redis_reply *payload, void *arg)
+{
+	(void)channel, (void)payload, (void)arg;
+}
+
+static void ignore_state(bool live, int64_t client_id, void *arg)
+{
+	(void)live, (void)client_id, (void)arg;
+}
+
+static int start_channels(struct service *s, struct error *err)
+{
+	static const struct subscription_config config = {
+		.usage = REDIS_CHANNELS,
+		.name = "channels",
+		.canary_opens_breaker = true,
+		.on_message = ignore_message,
+		.on_state = ignore_state,
+	};
+
+	if (!redis_configured(s->redis, REDIS_CHANNELS))
+		return 0;
+	s->channels = subscription_create(s->redis, &config);
+	return s->channels ? 0 : error_set(err, ERR_INTERNAL, "cannot start the subscription of the channels");
+}
+
+static int start_redis(struct service *s, struct error *err)
+{
+	struct cache_config config = {
+		.max_bytes = (size_t)s->settings->cache_local_max_bytes,
+		.max_entries = (size_t)s->settings->cache_local_max_entries,
+	};
+	char warning[200] = "";
+	int r;
+
+	r = command_create_redis(s->settings, &s->redis, warning, err);
+	if (r < 0)
+		return r;
+	if (*warning)
+		log_write(LOG_WARNING, "app", "settings.warning", LOG_NO_FIELDS, "%s", warning);
+	config.redis = s->redis;
+	s->cache = cache_create(&config);
+	if (!s->cache)
+		return error_set(err, ERR_NOMEM, "out of memory");
+	r = redis_start(s->redis, err);
+	if (r < 0)
+		return r;
+	r = start_channels(s, err);
+	return r < 0 ? r : cache_start(s->cache, err);
+}
+
+static void flush_log(void *arg)
+{
+	(void)arg;
+	log_flush();
+}
+
+static int start_monitor(struct monitor **ret_monitor, const char *name, int64_t interval_us, void (*fn)(void *arg), void *arg)
+{
+	*ret_monitor = monitor_create(name);
+	if (!*ret_monitor || monitor_watch(*ret_monitor, interval_us, fn, arg) < 0)
+		return ERR_NOMEM;
+	return monitor_start(*ret_monitor);
+}
+
+static int start_monitors(struct service *s, struct error *err)
+{
+	if (start_monitor(&s->database_monitor, "database", DATABASE_PROBE_US, db_probe, s->db) < 0 ||
+	    start_monitor(&s->housekeeping, "housekeeping", LOG_FLUSH_US, flush_log, NULL) < 0)
+		return error_set(err, ERR_INTERNAL, "cannot start the monitor threads");
+	return 0;
+}
+
+/* ---- server ---- */
+
+static int start_server(struct service *s, struct error *err)
+{
+	int r;
+
+	s->context = (struct api_context){
+		.settings = s->settings,
+		.db = s->db,
+		.redis = s->redis,
+		.cache = s->cache,
+		.site = s->site,
+		.ready = answer_ready,
+		.alive = answer_alive,
+		.probe_arg = s,
+	};
+	r = server_create(&s->context, &s->server, err);
+	return r < 0 ? r : server_start(s->server, err);
+}
+
+static void note_versions(void)
+{
+	CLEANUP(buf_finish) struct buf labels = BUF_EMPTY;
+	struct version versions[VERSION_COUNT];
+
+	version_list(versions);
+	for (size_t i = 0; i < VERSION_COUNT; i++)
+		buf_addf(&labels, "%s%s=\"%s\"", i ? "," : "", i ? versions[i].name : "version", versions[i].number);
+	if (!labels.failed)
+		metric_set(metric_series(METRIC_BUILD_INFO, labels.data), 1);
+}
+
+static int start_all(struct service *s, struct error *err)
+{
+	int (*const steps[])(struct service *, struct error *) = { start_database, start_redis, start_monitors, start_server };
+	int r;
+
+	r = site_create(s->settings, &s->site, err);
+	for (size_t i = 0; i < N_ELEMENTS(steps) && r >= 0; i++)
+		r = steps[i](s, err);
+	return r;
+}
+
+int service_create(struct settings *take_settings, struct service **ret_service, struct error *err)
+{
+	struct service *s = mem_alloc(sizeof(*s));
+	int r;
+
+	if (!s) {
+		settings_destroy(take_settings);
+		return error_set(err, ERR_NOMEM, "out of memory");
+	}
+	s->settings = take_settings;
+	routes_init();
+	note_versions();
+	r = start_all(s, err);
+	if (r < 0) {
+		service_destroy(s);
+		return r;
+	}
+	*ret_service = s;
+	return 0;
+}
+
+void service_address(const struct service *s, char ret_text[300])
+{
+	const char *host = s->settings->host;
+	bool bare_ipv6 = strchr(host, ':') && host[0] != '[';
+
+	snprintf(ret_text, 300, bare_ipv6 ? "http://[%s]:%d/" : "http://%s:%d/", host, server_port(s->server));
+}
+
+void service_drain(struct service *s)
+{
+	atomic_store(&s->draining, true);
+}
+
+int service_stop(struct service *s, int64_t deadline_us)
+{
+	return server_stop(s->server, deadline_us);
+}
+
+void service_destroy(struct service *s)
+{
+	if (!s)
+		return;
+	server_destroy(s->server);
+	monitor_destroy(s->housekeeping);
+	monitor_destroy(s->database_monitor);
+	subscription_destroy(s->channels);
+	cache_destroy(s->cache);
+	redis_destroy(s->redis);
+	db_close(s->db);
+	site_destroy(s->site);
+	settings_destroy(s->settings);
+	log_flush();
+	free(s);
+}

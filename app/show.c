@@ -1,0 +1,29 @@
+/* egoejo settings and egoejo routes: tables of the program, printed. */
+#include "api/route.h"
+#include "app/command.h"
+
+int command_settings(unsigned given)
+{
+	CLEANUP(buf_finish) struct buf text = BUF_EMPTY;
+	struct settings *settings = NULL;
+	struct error err = { 0 };
+
+	if (given & OPTION_MARKDOWN) {
+		settings_print_markdown(&text);
+		return command_print(&text);
+	}
+	if (command_load_settings(&settings, &err) < 0)
+		return command_fail(&err);
+	settings_print(settings, &text);
+	settings_destroy(settings);
+	return command_print(&text);
+}
+
+int command_routes(unsigned given)
+{
+	CLEANUP(buf_finish) struct buf text = BUF_EMPTY;
+
+	routes_init();
+	routes_print(&text);
+	return command_print(&text);
+}
