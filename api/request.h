@@ -110,6 +110,9 @@ struct request {
 	void *transport;            /* private to the transport */
 };
 
+/* The pattern of the request's route for logs and metrics; "none" when it has none. */
+const char *request_route_label(const struct request *);
+
 /* In a value of level 2, this byte stands where the origin (scheme://host) goes; it cannot occur in JSON (design 9.4). */
 #define CACHED_ORIGIN_MARK "\x01"
 

@@ -19,7 +19,7 @@ struct redis_url {
 	char user[128];     /* percent-decoded; empty = none */
 	char password[512]; /* percent-decoded; empty = none */
 	int db;             /* 0..; -1 when the URL names none */
-	char shown[400];    /* for logs: scheme://***@host:port/db */
+	char shown[400];    /* for logs: the URL with its credentials replaced by three stars */
 };
 
 /* Parses; ERR_CONFIG with the reason (never with the password) in *err. */

@@ -1,0 +1,37 @@
+/* /api/cagnottes/: projects.md 9. */
+#include "domain/cagnotte.h"
+
+#include "api/handlers_impl.h"
+#include "api/reply.h"
+
+static const struct field cagnotte_field_list[] = {
+	FIELD(struct cagnotte, "id", id, INT, .flags = FIELD_READ_ONLY),
+	FIELD(struct cagnotte, "titre", titre, TEXT, .flags = FIELD_REQUIRED, .max_chars = 255),
+	FIELD(struct cagnotte, "description", description, TEXT, .flags = FIELD_REQUIRED),
+	FIELD(struct cagnotte, "montant_cible", montant_cible, FLOAT, .flags = FIELD_REQUIRED),
+	FIELD(struct cagnotte, "montant_collecte", montant_collecte, FLOAT, .flags = FIELD_READ_ONLY),
+	FIELD(struct cagnotte, "created_at", created_at, TIME, .flags = FIELD_READ_ONLY),
+	FIELD(struct cagnotte, "projet", projet_id, REFERENCE, .flags = FIELD_NULLABLE),
+};
+static const struct fields cagnotte_fields = FIELDS(struct cagnotte, cagnotte_field_list);
+
+void cagnottes_list(struct request *req)
+{
+	struct query query;
+	struct page page;
+	struct db_rows rows;
+	int64_t count;
+	int r;
+
+	if (!query_or_reply(req, &query))
+		return;
+	r = cagnotte_count(req->worker->db, &count);
+	if (r == 0 && !page_or_reply(req, &query, req->worker->context->settings->api_page_size, count, &page))
+		return;
+	if (r == 0)
+		r = cagnotte_list(req->worker->db, &req->arena, page.size, page_offset(&page), &rows);
+	if (r < 0)
+		reply_error(req, r);
+	else
+		reply_page(req, &query, &page, &cagnotte_fields, &rows);
+}

@@ -1,0 +1,378 @@
+/*
+ * The order of treatment of http.md section 1 is the array `gates`: each gate lets the request pass, or answers it. What
+ * passes all of them reaches its handler: in place, or, for SLOW routes, on an executor thread.
+ *
+ *   preflight -> route -> host -> https -> path -> (API only: negotiation -> permission) -> method -> body -> handler
+ *
+ * A cached route (api/cached.def) is answered from this thread's cache front without a lock, an allocation or a trip to
+ * Redis; on a miss its own handler makes the value, with CACHED_ORIGIN_MARK where the caller's origin goes.
+ */
+#include "api/dispatch.h"
+
+#include "api/handlers_impl.h"
+#include "api/media_type_impl.h"
+#include "api/ready.h"
+#include "api/reply.h"
+#include "api/route.h"
+#include "api/site.h"
+#include "base/clock.h"
+
+/* What the gates share: the resource found, before a line of it is chosen. */
+struct treatment {
+	struct request *req;
+	const struct resource *resource; /* NULL: no such path */
+	bool preflight;
+};
+
+static const struct site *site_of(const struct request *req)
+{
+	return req->worker->context->site;
+}
+
+static bool is_safe(enum method m)
+{
+	return m == METHOD_GET || m == METHOD_HEAD || m == METHOD_OPTIONS;
+}
+
+/* Splits the target, applies the /api/api/ rule, decodes the path. False when it cannot be decoded. */
+static bool read_target(struct request *req)
+{
+	struct str target = req->target;
+	ptrdiff_t mark = str_find(target, '?');
+
+	req->query = (struct str){ "", 0 };
+	if (mark >= 0) {
+		req->query = (struct str){ target.s + mark + 1, target.len - (size_t)mark - 1 };
+		target.len = (size_t)mark;
+	}
+	if (str_starts(target, "/api/api/")) {
+		target.s += 4;
+		target.len -= 4;
+	}
+	req->raw_path = req->path = target;
+	if (str_find(target, '%') < 0)
+		return str_valid_utf8(target);
+	req->path = str_percent_decode(&req->arena, target, false);
+	return req->path.s && str_valid_utf8(req->path) && str_find(req->path, '\0') < 0;
+}
+
+static void add_cors(struct request *req)
+{
+	req->reply.cors_origin = site_allowed_origin(site_of(req), req->headers.origin);
+	req->reply.cors_methods = req->reply.cors_origin && req->method == METHOD_OPTIONS;
+}
+
+/* Whether the client spoke https: X-Forwarded-Proto's first value, from a trusted proxy. */
+static bool is_secure(const struct request *req)
+{
+	struct str header = req->headers.x_forwarded_proto, first;
+
+	return req->peer_trusted && str_split(&header, ',', &first) && str_is(str_trim(first), "https");
+}
+
+/* Notes who asks and how: no answer yet. */
+static void read_context(struct treatment *t)
+{
+	struct request *req = t->req;
+
+	req->budget.left_us = req->worker->context->settings->redis_request_budget_ms * US_PER_MS;
+	req->peer_trusted = site_trusts(site_of(req), &req->peer);
+	req->secure = is_secure(req);
+	req->host = req->headers.host;
+	add_cors(req);
+	req->reply.hsts = req->secure && site_of(req)->hsts[0];
+}
+
+static bool gate_preflight(struct treatment *t)
+{
+	if (t->req->method != METHOD_OPTIONS || !t->req->headers.preflight_method.s)
+		return true;
+	reply_empty(t->req, 200);
+	return false;
+}
+
+/* Finds the resource; whether it exists is said later, after host and https. */
+static bool gate_route(struct treatment *t)
+{
+	struct request *req = t->req;
+
+	if (!read_target(req)) {
+		reply_detail(req, 400, "Le chemin n'est pas de l'UTF-8 valide.");
+		return false;
+	}
+	t->resource = routes_find(req->path, req->params);
+	if (t->resource) {
+		req->route = resource_route(t->resource, req->method);
+		req->reply.allow = t->resource->allow;
+		req->reply.api = !(t->resource->traits & (TRAIT_PROBE | TRAIT_PLAIN));
+	}
+	return true;
+}
+
+static bool is_probe(const struct treatment *t)
+{
+	return t->resource && (t->resource->traits & TRAIT_PROBE);
+}
+
+static bool gate_host(struct treatment *t)
+{
+	if (is_probe(t) || site_allows_host(site_of(t->req), t->req->headers.host))
+		return true;
+	t->req->reply.allow = NULL;
+	reply_detail(t->req, 400, "Hôte non autorisé.");
+	return false;
+}
+
+static bool gate_https(struct treatment *t)
+{
+	struct request *req = t->req;
+	const char *location;
+
+	if (is_probe(t) || req->secure || req->worker->context->settings->debug)
+		return true;
+	location = arena_printf(&req->arena, "https://%.*s%.*s", STR_ARG(req->host), STR_ARG(req->target));
+	req->reply.allow = NULL;
+	reply_empty(req, 301);
+	reply_header(req, "Location", location);
+	return false;
+}
+
+static bool gate_path(struct treatment *t)
+{
+	struct request *req = t->req;
+	struct str params[2], slashed;
+
+	if (t->resource)
+		return true;
+	slashed = str_of(arena_printf(&req->arena, "%.*s/", STR_ARG(req->path)));
+	if (slashed.s && req->path.len && req->path.s[req->path.len - 1] != '/' && routes_find(slashed, params)) {
+		reply_empty(req, 301);
+		reply_header(
+		        req, "Location",
+		        arena_printf(&req->arena, "%.*s/%s%.*s", STR_ARG(req->raw_path), req->query.len ? "?" : "", STR_ARG(req->query)));
+		return false;
+	}
+	reply_detail(req, 404, "Introuvable.");
+	return false;
+}
+
+static bool gate_negotiation(struct treatment *t)
+{
+	struct request *req = t->req;
+	struct query query;
+	struct str format;
+
+	if (req->query.len && memmem(req->query.s, req->query.len, "format", 6)) {
+		if (!query_or_reply(req, &query))
+			return false;
+		format = query_get_nonempty(&query, "format");
+		if (format.s && !str_is(format, "json") && !str_is(format, "api")) {
+			reply_detail(req, 404, "Introuvable.");
+			return false;
+		}
+	}
+	if (accepts_json(req->headers.accept))
+		return true;
+	reply_detail(req, 406, "L'en-tête « Accept » n'a pu être satisfait.");
+	return false;
+}
+
+/* Credentials are read from milestone 2 on: until then everybody is anonymous. */
+static bool gate_permission(struct treatment *t)
+{
+	const struct route *line = t->req->route;
+	bool signed_in_only = line ? line->access == ACCESS_USER : (t->resource->traits & TRAIT_SIGNED_WRITES) && !is_safe(t->req->method);
+
+	if (!signed_in_only || t->req->method == METHOD_OPTIONS)
+		return true;
+	reply_detail(t->req, 403, "Informations d'authentification non fournies.");
+	return false;
+}
+
+/* OPTIONS of an API view describes it (http.md 5). */
+static void reply_options(struct treatment *t)
+{
+	struct buf b = BUF_EMPTY;
+
+	buf_add_text(&b, "{\"name\":");
+	json_add_text(&b, t->resource->pattern);
+	buf_add_text(&b, ",\"description\":\"\",\"renders\":[\"application/json\"],"
+	                 "\"parses\":[\"application/json\",\"application/x-www-form-urlencoded\",\"multipart/form-data\"]}");
+	reply_json_take(t->req, 200, &b);
+}
+
+static bool gate_method(struct treatment *t)
+{
+	struct request *req = t->req;
+
+	if (req->reply.api && req->method == METHOD_OPTIONS) {
+		reply_options(t);
+		return false;
+	}
+	if (req->route)
+		return true;
+	if (req->reply.api)
+		reply_detail(req, 405, "Méthode non autorisée.");
+	else
+		reply_empty(req, 405);
+	return false;
+}
+
+/* Only methods with a meaning for a body look at it. */
+static bool gate_body(struct treatment *t)
+{
+	struct request *req = t->req;
+
+	if (is_safe(req->method))
+		return true;
+	if (req->body_too_large) {
+		reply_detail(req, 413, "Corps de requête trop volumineux.");
+		req->reply.close = true;
+		return false;
+	}
+	if (req->body.len && body_kind(req->headers.content_type) == BODY_OTHER) {
+		reply_detail(req, 415, "Type de média non pris en charge.");
+		return false;
+	}
+	return true;
+}
+
+struct gate {
+	bool (*pass)(struct treatment *);
+	bool api_only;
+};
+
+static const struct gate gates[] = {
+	{ gate_preflight, false },  { gate_route, false },     { gate_host, false },   { gate_https, false }, { gate_path, false },
+	{ gate_negotiation, true }, { gate_permission, true }, { gate_method, false }, { gate_body, true },
+};
+
+/* ---- cached routes ---- */
+
+/* Runs the route's own handler to make the shared value: the body with CACHED_ORIGIN_MARK for the origin. */
+static int load_shared(void *arg, struct blob **ret_value)
+{
+	struct request *req = arg;
+	struct str origin = req->origin_prefix;
+
+	req->origin_prefix = (struct str)STR(CACHED_ORIGIN_MARK);
+	req->route->handler(req);
+	req->origin_prefix = origin;
+	if (req->reply.status != 200)
+		return ERR_INTERNAL; /* the handler has answered: that answer stands */
+	*ret_value = blob_create(req->reply.body.s, req->reply.body.len);
+	return *ret_value ? 0 : ERR_NOMEM;
+}
+
+/* The value with the origin put in; as it is, for everybody, when it names none. */
+static struct cache_object *make_ready(void *arg, struct blob *value, bool *ret_shared)
+{
+	struct request *req = arg;
+	struct str rest = blob_view(value), piece;
+	struct buf b CLEANUP(buf_finish) = BUF_EMPTY;
+	struct blob *body CLEANUP(blob_unrefp) = NULL;
+	bool first = true;
+
+	*ret_shared = str_find(rest, CACHED_ORIGIN_MARK[0]) < 0;
+	if (*ret_shared)
+		return (struct cache_object *)ready_create(value);
+	while (str_split(&rest, CACHED_ORIGIN_MARK[0], &piece)) {
+		if (!first)
+			buf_add_str(&b, req->origin_prefix);
+		buf_add_str(&b, piece);
+		first = false;
+	}
+	body = b.failed ? NULL : blob_create(b.data, b.len);
+	return body ? (struct cache_object *)ready_create(body) : NULL;
+}
+
+static void serve_cached(struct request *req, const struct cached_policy *policy)
+{
+	const struct cache_load load = { .key = policy->key,
+		                         .variant = req->origin_prefix,
+		                         .ttl_s = policy->ttl_s,
+		                         .load = load_shared,
+		                         .make = make_ready,
+		                         .arg = req };
+	struct cache_object *object = cache_front_find(req->worker->front, policy->key, req->origin_prefix);
+	int r = 0;
+
+	if (!object)
+		r = cache_fetch(req->worker->front, &req->budget, &load, &object);
+	if (r == 0) {
+		reply_ready(req, (struct ready *)object);
+		reply_header(req, "Cache-Control", "no-cache");
+	} else if (!req->reply.status || req->reply.status == 200) {
+		reply_error(req, r);
+	}
+}
+
+/* ---- entry points ---- */
+
+static bool applies_cache(const struct request *req)
+{
+	const struct cached_policy *policy = req->route->cached;
+
+	return policy && req->worker->front && policy->applies(req);
+}
+
+/* The scheme and host of absolute URLs; no copy when a front already knows it is not worth it. */
+static bool set_origin_prefix(struct request *req)
+{
+	char *text = arena_alloc(&req->arena, req->host.len + 9);
+
+	if (!text)
+		return false;
+	memcpy(text, req->secure ? "https://" : "http://", 8);
+	req->origin_prefix = (struct str){ text, (req->secure ? 8 : 7) };
+	if (req->host.len)
+		memcpy(text + req->origin_prefix.len, req->host.s, req->host.len);
+	req->origin_prefix.len += req->host.len;
+	return true;
+}
+
+enum dispatch_result dispatch(struct request *req)
+{
+	struct treatment t = { .req = req };
+
+	read_context(&t);
+	for (size_t i = 0; i < N_ELEMENTS(gates); i++)
+		if ((!gates[i].api_only || req->reply.api) && !gates[i].pass(&t))
+			return DISPATCH_ANSWERED;
+	if (!set_origin_prefix(req))
+		reply_error(req, ERR_NOMEM);
+	else if (req->route->place == PLACE_SLOW)
+		return DISPATCH_SLOW;
+	else if (applies_cache(req))
+		serve_cached(req, req->route->cached);
+	else
+		req->route->handler(req);
+	return DISPATCH_ANSWERED;
+}
+
+void dispatch_slow(struct request *req)
+{
+	req->route->handler(req);
+}
+
+void dispatch_busy(struct request *req)
+{
+	reply_error(req, ERR_LIMIT);
+}
+
+void dispatch_refused(struct request *req, int status, const char *detail)
+{
+	req->reply.allow = NULL;
+	reply_detail(req, status, detail);
+	req->reply.close = true;
+}
+
+int64_t dispatch_body_limit(const struct request *req)
+{
+	return req->worker->context->settings->max_body_bytes;
+}
+
+void not_built(struct request *req)
+{
+	reply_detail(req, 501, "Cette méthode n'est pas encore disponible.");
+}

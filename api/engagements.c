@@ -1,0 +1,61 @@
+/* /api/engagements/: content.md 4. */
+#include "domain/engagement.h"
+
+#include "api/handlers_impl.h"
+#include "api/reply.h"
+
+static const char *const scopes[] = { "local", "international", "both", NULL };
+static const char *const anonymities[] = { "pseudo", "team_only", NULL };
+
+static const struct field engagement_field_list[] = {
+	FIELD(struct engagement, "id", id, INT, .flags = FIELD_READ_ONLY),
+	FIELD(struct engagement, "help_types", help_types, JSON),
+	FIELD(struct engagement, "domains", domains, JSON),
+	FIELD(struct engagement, "availability", availability, TEXT, .flags = FIELD_BLANK),
+	FIELD(struct engagement, "scope", scope, CHOICE, .choices = scopes),
+	FIELD(struct engagement, "anonymity", anonymity, CHOICE, .choices = anonymities),
+	FIELD(struct engagement, "notes", notes, TEXT, .flags = FIELD_BLANK),
+	FIELD(struct engagement, "help_request", help_request_id, REFERENCE, .flags = FIELD_NULLABLE),
+	FIELD(struct engagement, "status", status, TEXT, .flags = FIELD_READ_ONLY),
+	FIELD(struct engagement, "created_at", created_at, TIME, .flags = FIELD_READ_ONLY),
+};
+static const struct fields engagement_fields = FIELDS(struct engagement, engagement_field_list);
+
+/* ?help_request=: absent or empty is no filter; digits beyond 64 bits match nothing. False: 400 has been answered. */
+static bool filter_or_reply(struct request *req, const struct query *query, int64_t *ret_id)
+{
+	struct str text = query_get_nonempty(query, "help_request");
+
+	*ret_id = NULL_INT;
+	if (!text.s || str_to_uint(text, ret_id))
+		return true;
+	*ret_id = -1;
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.s[i] < '0' || text.s[i] > '9') {
+			reply_field_error(req, "help_request", "Un nombre entier valide est requis.");
+			return false;
+		}
+	}
+	return true;
+}
+
+void engagements_list(struct request *req)
+{
+	struct query query;
+	struct page page;
+	struct db_rows rows;
+	int64_t count, help_request;
+	int r;
+
+	if (!query_or_reply(req, &query) || !filter_or_reply(req, &query, &help_request))
+		return;
+	r = engagement_count(req->worker->db, help_request, &count);
+	if (r == 0 && !page_or_reply(req, &query, req->worker->context->settings->api_page_size, count, &page))
+		return;
+	if (r == 0)
+		r = engagement_list(req->worker->db, &req->arena, help_request, page.size, page_offset(&page), &rows);
+	if (r < 0)
+		reply_error(req, r);
+	else
+		reply_page(req, &query, &page, &engagement_fields, &rows);
+}

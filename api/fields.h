@@ -1,0 +1,107 @@
+/*
+ * Fields: the table that says how a struct looks as JSON. From it come the JSON of answers, the checking and reading of
+ * request bodies with all field errors at once, and (milestone 2) the OpenAPI document. Source: http.md 4.
+ *
+ *     static const struct field community_field_list[] = {
+ *             FIELD(struct community, "id", id, INT, .flags = FIELD_READ_ONLY),
+ *             FIELD(struct community, "name", name, TEXT, .flags = FIELD_REQUIRED, .max_chars = 255),
+ *     };
+ *     const struct fields community_fields = FIELDS(struct community, community_field_list);
+ *
+ * A field whose kind does not fit its member's C type does not compile. Tables are static and immutable; any thread.
+ */
+#ifndef API_FIELDS_H
+#define API_FIELDS_H
+
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/json_out.h"
+#include "base/kinds.h"
+#include "db/db.h"
+
+/* X(kind, C type of the member). The first ones are those of base/kinds.h. */
+#define FIELD_KINDS(X)             \
+	X(BOOL, bool)              \
+	X(INT, int64_t)            \
+	X(FLOAT, double)           \
+	X(DECIMAL, struct decimal) \
+	X(TIME, struct instant)    \
+	X(TEXT, struct str)        \
+	X(JSON, struct json_text)  \
+	X(CHOICE, struct str)      \
+	X(EMAIL, struct str)       \
+	X(URL, struct str)         \
+	X(FILE, struct str)        \
+	X(REFERENCE, int64_t)      \
+	X(ROWS, struct db_rows)
+
+enum field_kind {
+#define X(name, type) FIELD_##name,
+	FIELD_KINDS(X)
+#undef X
+	FIELD_OBJECT, /* a struct within the struct, or beside it: .of, .offset */
+	FIELD_LITERAL /* constant JSON: .literal */
+};
+
+#define X(name, type) typedef type field_type_##name;
+FIELD_KINDS(X)
+#undef X
+
+enum field_flag {
+	FIELD_REQUIRED = 1,  /* must be in a body */
+	FIELD_READ_ONLY = 2, /* ignored in a body */
+	FIELD_NULLABLE = 4,  /* null is accepted */
+	FIELD_BLANK = 8,     /* "" after trimming is accepted */
+};
+
+struct fields;
+
+struct field {
+	const char *name;
+	enum field_kind kind;
+	size_t offset;
+	unsigned flags;             /* enum field_flag */
+	uint32_t max_chars;         /* text kinds: code points, 0 = no limit */
+	int64_t min, max;           /* INT: both 0 = 64 bits. DECIMAL: min in cents when max is not 0 */
+	uint8_t digits;             /* DECIMAL: total digits; decimals are always 2 */
+	const char *const *choices; /* CHOICE: ends with NULL */
+	const struct fields *of;    /* OBJECT, ROWS: the table of what is inside */
+	const char *literal;        /* LITERAL */
+};
+
+struct fields {
+	const struct field *list;
+	size_t n;
+	size_t size; /* of the struct */
+};
+
+#define FIELD(S, json_name, member, KIND, ...)                                                                    \
+	{ .name = (json_name), .kind = FIELD_##KIND, .offset = FIELD_OFFSET(S, member, KIND), __VA_ARGS__ }
+
+/* A part of the same struct shown as an object of its own: the sub-table's offsets are those of the whole struct. */
+#define FIELD_PART(json_name, sub_table) { .name = (json_name), .kind = FIELD_OBJECT, .offset = 0, .of = (sub_table), .flags = FIELD_READ_ONLY }
+
+/* Constant JSON. */
+#define FIELD_CONSTANT(json_name, json) { .name = (json_name), .kind = FIELD_LITERAL, .literal = (json), .flags = FIELD_READ_ONLY }
+
+#define FIELDS(S, table) { table, N_ELEMENTS(table), sizeof(S) }
+
+#define FIELD_OFFSET(S, member, KIND)                                                                             \
+	(offsetof(S, member) + 0 * sizeof(struct {                                                               \
+		 _Static_assert(__builtin_types_compatible_p(__typeof__(((S *)0)->member), field_type_##KIND),   \
+				"the member's type is not that of field kind " #KIND);                           \
+		 int x_;                                                                                         \
+	 }))
+
+/* Appends the object of one struct. origin stands before the path of files (scheme://host, or CACHED_ORIGIN_MARK). */
+void fields_write(struct buf *, const struct fields *, const void *row, struct str origin);
+
+/* Appends the array of many. */
+void fields_write_rows(struct buf *, const struct fields *, const struct db_rows *, struct str origin);
+
+/* Appends the URL of a stored file as a JSON string: origin, /media/, the path percent-encoded; null when there is none. */
+void fields_write_file(struct buf *, struct str path, struct str origin);
+
+#endif

@@ -1,0 +1,127 @@
+/* What operators and probes ask: resilience.md 2.6 and 2.9, http.md 2, design.md 9.10. */
+#include "api/handlers_impl.h"
+#include "api/media_type_impl.h"
+#include "api/reply.h"
+#include "api/site.h"
+#include "base/clock.h"
+#include "base/metrics.h"
+
+static void add_usage(struct buf *b, const struct redis *redis, enum redis_usage usage)
+{
+	struct redis_usage_status s;
+
+	redis_usage_status(redis, usage, &s);
+	buf_addf(b, "\"%s\":{\"available\":%s,\"backend\":\"%s\",\"error\":", redis_usage_name(usage), s.available ? "true" : "false",
+	         s.backend);
+	json_add_text(b, s.available ? NULL : s.error);
+	buf_addf(b, ",\"state\":\"%s\",\"since\":", s.state);
+	json_add_time(b, s.since);
+	buf_add_text(b, ",\"fallback\":");
+	json_add_text(b, s.fallback);
+	if (usage == REDIS_CHANNELS) {
+		buf_add_text(b, ",\"canary_ms\":");
+		json_add_int(b, s.canary_us < 0 ? NULL_INT : s.canary_us / US_PER_MS);
+	}
+	buf_add_char(b, '}');
+}
+
+static bool is_degraded(const struct redis *redis)
+{
+	struct redis_usage_status s;
+
+	for (int u = 0; u < REDIS_USAGES; u++) {
+		redis_usage_status(redis, (enum redis_usage)u, &s);
+		if (!s.available)
+			return true;
+	}
+	return false;
+}
+
+static bool database_answers(struct request *req)
+{
+	int64_t one;
+
+	return req->worker->db && db_available(db_of(req->worker->db)) &&
+	       db_select_int(req->worker->db, "SELECT 1", DB_NO_PARAMS, &one) == 0;
+}
+
+void health_show(struct request *req)
+{
+	const struct redis *redis = req->worker->context->redis;
+	bool connected = database_answers(req), degraded = is_degraded(redis);
+	const char *word = !connected ? "error" : degraded ? "degraded" : "ok";
+	struct buf b = BUF_EMPTY;
+
+	if (accepts_only_text(req->headers.accept)) {
+		reply_text(req, connected ? 200 : 503, str_of(word), "text/plain; charset=utf-8");
+		return;
+	}
+	buf_addf(&b, "{\"status\":\"%s\",\"database\":\"%s\",", word, connected ? "connected" : "disconnected");
+	if (!connected)
+		buf_add_text(&b, "\"error\":\"Base de données injoignable.\",");
+	buf_add_text(&b, "\"service\":\"egoejo-backend\",\"redis\":{");
+	for (int u = 0; u < REDIS_USAGES; u++) {
+		if (u)
+			buf_add_char(&b, ',');
+		add_usage(&b, redis, (enum redis_usage)u);
+	}
+	buf_addf(&b, "},\"degraded\":%s}", degraded ? "true" : "false");
+	reply_json_take(req, connected ? 200 : 503, &b);
+}
+
+static void reply_probe(struct request *req, bool (*probe)(void *arg, struct buf *verbose))
+{
+	struct buf b CLEANUP(buf_finish) = BUF_EMPTY;
+	struct query query;
+	bool good, verbose;
+
+	if (!query_or_reply(req, &query))
+		return;
+	verbose = query_get(&query, "verbose").s != NULL;
+	good = probe(req->worker->context->probe_arg, verbose ? &b : NULL);
+	buf_add_text(&b, good ? "ok\n" : "failed\n");
+	reply_text(req, good ? 200 : 503, arena_str(&req->arena, buf_view(&b)), "text/plain; charset=utf-8");
+}
+
+void health_livez(struct request *req)
+{
+	reply_probe(req, req->worker->context->alive);
+}
+
+void health_readyz(struct request *req)
+{
+	reply_probe(req, req->worker->context->ready);
+}
+
+/* A loopback peer that forwards for nobody, or the token. */
+static bool may_read_metrics(const struct request *req)
+{
+	const struct request_headers *h = &req->headers;
+	struct str token = h->authorization;
+
+	if (site_is_loopback(&req->peer) && !h->x_forwarded_for.s && !h->x_forwarded_proto.s && !h->forwarded.s)
+		return true;
+	if (!req->worker->context->settings->metrics_token || !str_starts(token, "Bearer "))
+		return false;
+	token.s += 7;
+	token.len -= 7;
+	return str_equal_secret(token, str_of(req->worker->context->settings->metrics_token));
+}
+
+void health_metrics(struct request *req)
+{
+	struct buf b CLEANUP(buf_finish) = BUF_EMPTY;
+	struct str body;
+
+	if (!may_read_metrics(req)) {
+		req->reply.allow = NULL;
+		reply_detail(req, 404, "Introuvable.");
+		return;
+	}
+	metrics_render(&b);
+	body = b.failed ? (struct str){ NULL, 0 } : arena_str(&req->arena, buf_view(&b));
+	if (!body.s)
+		reply_error(req, ERR_NOMEM);
+	else
+		reply_text(req, 200, body, "text/plain; version=0.0.4; charset=utf-8");
+}

@@ -1,0 +1,22 @@
+/*
+ * Media types: what Accept asks for and what Content-Type says (RFC 9110 sections 8.3 and 12.5.1). Pure; any thread.
+ */
+#ifndef API_MEDIA_TYPE_IMPL_H
+#define API_MEDIA_TYPE_IMPL_H
+
+#include <stdbool.h>
+
+#include "base/str.h"
+
+enum body_kind { BODY_JSON, BODY_FORM, BODY_MULTIPART, BODY_OTHER };
+
+/* What a Content-Type value names; parameters and case do not matter; absent is BODY_OTHER. */
+enum body_kind body_kind(struct str content_type);
+
+/* Whether an Accept value lets JSON be answered: absent, or a list with JSON or a range that holds it, or HTML (a browser gets JSON from us). */
+bool accepts_json(struct str accept);
+
+/* Whether an Accept value prefers plain text to JSON: it names text/plain and neither JSON nor a range that holds it. */
+bool accepts_only_text(struct str accept);
+
+#endif

@@ -1,0 +1,73 @@
+/* Page-number pagination: http.md section 7. */
+#include "api/reply.h"
+
+#include <stdio.h>
+
+static int64_t last_page(int64_t size, int64_t count)
+{
+	return count > 0 ? (count + size - 1) / size : 1;
+}
+
+bool page_or_reply(struct request *req, const struct query *query, int64_t size, int64_t count, struct page *ret_page)
+{
+	struct str text = query_get_nonempty(query, "page");
+	int64_t last = last_page(size, count);
+	int64_t number = 1;
+
+	if (text.s && str_is(text, "last"))
+		number = last;
+	else if (text.s && !str_to_int(str_trim_unicode(text), &number))
+		number = 0;
+	if (number < 1 || number > last) {
+		reply_detail(req, 404, "Page non valide.");
+		return false;
+	}
+	*ret_page = (struct page){ number, size, count };
+	return true;
+}
+
+int64_t page_offset(const struct page *page)
+{
+	return (page->number - 1) * page->size;
+}
+
+/* The URL of another page of the same list, as a JSON string; page 1 has no page parameter. */
+static void add_link(struct buf *b, struct request *req, const struct query *query, int64_t number)
+{
+	struct buf url CLEANUP(buf_finish) = BUF_EMPTY;
+	char digits[24];
+	struct str value = { NULL, 0 };
+
+	if (number > 1) {
+		snprintf(digits, sizeof(digits), "%lld", (long long)number);
+		value = str_of(digits);
+	}
+	buf_add_str(&url, req->origin_prefix);
+	buf_add_str(&url, req->raw_path);
+	query_add_link(&url, query, &req->arena, "page", value);
+	json_add_str(b, buf_view(&url));
+	b->failed |= url.failed;
+}
+
+void reply_page(struct request *req, const struct query *query, const struct page *page, const struct fields *fields,
+                const struct db_rows *rows)
+{
+	struct buf b = BUF_EMPTY;
+
+	buf_add_text(&b, "{\"count\":");
+	json_add_int(&b, page->count);
+	buf_add_text(&b, ",\"next\":");
+	if (page->number < last_page(page->size, page->count))
+		add_link(&b, req, query, page->number + 1);
+	else
+		buf_add_text(&b, "null");
+	buf_add_text(&b, ",\"previous\":");
+	if (page->number > 1)
+		add_link(&b, req, query, page->number - 1);
+	else
+		buf_add_text(&b, "null");
+	buf_add_text(&b, ",\"results\":");
+	fields_write_rows(&b, fields, rows, req->origin_prefix);
+	buf_add_char(&b, '}');
+	reply_json_take(req, 200, &b);
+}

@@ -1,0 +1,67 @@
+/*
+ * Replies: how a handler answers. Each function sets req->reply completely; texts go to the arena. Answers are JSON
+ * unless said otherwise; messages for people are French (http.md, first lines). The thread that serves the request.
+ */
+#ifndef API_REPLY_H
+#define API_REPLY_H
+
+#include "api/fields.h"
+#include "api/query.h"
+#include "api/request.h"
+
+/* The object of one struct. */
+void reply_with(struct request *, int status, const struct fields *, const void *row);
+
+/* A bare array. */
+void reply_rows(struct request *, int status, const struct fields *, const struct db_rows *);
+
+/* JSON that the handler wrote; takes the buffer's content (it is empty afterwards). A failed buffer becomes a 500. */
+void reply_json_take(struct request *, int status, struct buf *);
+
+/* {"detail": text} */
+void reply_detail(struct request *, int status, const char *text);
+
+/* {"error": text}, for the hand-written views that answer so. */
+void reply_hand_error(struct request *, int status, const char *text);
+
+/* {"<field>": [text]}, status 400. */
+void reply_field_error(struct request *, const char *field, const char *text);
+
+/* No body and no content type. */
+void reply_empty(struct request *, int status);
+
+/* A plain text body that lives as long as the request. */
+void reply_text(struct request *, int status, struct str body, const char *content_type);
+
+/* A ready response with its ETag; 304 when If-None-Match names it; compressed as Accept-Encoding allows. Borrowed until the answer is sent. */
+void reply_ready(struct request *, struct ready *);
+
+/* The answer to a negative result of a domain call: 404, 409, 503 …; what is not the client's doing is logged, with the request's id. */
+void reply_error(struct request *, int code);
+
+/* Adds a header field; name and value live as long as the request. */
+void reply_header(struct request *, const char *name, const char *value);
+
+/* Which page of a list is asked for. */
+struct page {
+	int64_t number; /* from 1 */
+	int64_t size;
+	int64_t count;  /* of all rows */
+};
+
+/*
+ * Works out the page of a list of count rows from ?page= (http.md 7). False when there is no such page: 404 has been
+ * answered.
+ */
+bool page_or_reply(struct request *, const struct query *, int64_t size, int64_t count, struct page *ret_page);
+
+/* Where its first row is. */
+int64_t page_offset(const struct page *);
+
+/* The envelope {"count","next","previous","results"}. */
+void reply_page(struct request *, const struct query *, const struct page *, const struct fields *, const struct db_rows *);
+
+/* Parses the query, or answers 400. */
+bool query_or_reply(struct request *, struct query *ret_query);
+
+#endif

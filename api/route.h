@@ -1,0 +1,61 @@
+/*
+ * The route table, compiled from api/routes.def. Immutable; any thread.
+ */
+#ifndef API_ROUTE_H
+#define API_ROUTE_H
+
+#include "api/request.h"
+
+enum route_access { ACCESS_ANYONE, ACCESS_USER };
+enum route_place { PLACE_IN_PLACE, PLACE_SLOW };
+
+/* What sets a resource apart from an ordinary API view; bits. The meaning is in routes.def. */
+enum resource_traits { TRAIT_NONE = 0, TRAIT_PROBE = 1, TRAIT_PLAIN = 2, TRAIT_HIDES_HEAD = 4, TRAIT_SIGNED_WRITES = 8 };
+
+struct cached_policy {
+	const char *key;
+	int64_t ttl_s;
+	bool (*applies)(const struct request *);
+};
+
+struct route {
+	enum method method;
+	const char *pattern;
+	void (*handler)(struct request *);
+	enum route_access access;
+	enum route_place place;
+	const struct cached_policy *cached; /* NULL = not cached */
+};
+
+/* All lines of one pattern. */
+struct resource {
+	const char *pattern;
+	unsigned traits;
+	const struct route *routes; /* n consecutive lines */
+	size_t n;
+	char allow[64];             /* the value of the Allow header */
+};
+
+/* Builds what is derived from the table; once, before any other function. */
+void routes_init(void);
+
+/* The resource of a decoded path; *ret_params gets up to two parameters (views into path). NULL when there is none. */
+const struct resource *routes_find(struct str path, struct str ret_params[2]);
+
+/* The line for a method (HEAD is GET's); NULL when the resource has none. */
+const struct route *resource_route(const struct resource *, enum method);
+
+/* All lines, for walking. */
+const struct route *routes_all(size_t *ret_n);
+const struct resource *resources_all(size_t *ret_n);
+
+/* A handler that no milestone has built yet. */
+bool route_is_built(const struct route *);
+
+/* Appends the table as text, for `egoejo routes`. */
+void routes_print(struct buf *);
+
+/* "GET", …; "OTHER" for METHOD_OTHER. */
+const char *method_name(enum method);
+
+#endif
