@@ -259,7 +259,7 @@ static int load_shared(void *arg, struct blob **ret_value)
 	req->route->handler(req);
 	req->origin_prefix = origin;
 	if (req->reply.status != 200)
-		return ERR_INTERNAL; /* the handler has answered: that answer stands */
+		return req->reply.error ? req->reply.error : ERR_INTERNAL; /* the handler has answered: that answer stands */
 	*ret_value = blob_create(req->reply.body.s, req->reply.body.len);
 	return *ret_value ? 0 : ERR_NOMEM;
 }

@@ -164,6 +164,7 @@ static void reply_internal(struct request *req, int code)
 
 void reply_error(struct request *req, int code)
 {
+	req->reply.error = code;
 	for (size_t i = 0; i < N_ELEMENTS(outcomes); i++) {
 		if (outcomes[i].code != code)
 			continue;

@@ -64,6 +64,7 @@ enum coding { CODING_IDENTITY, CODING_GZIP, CODING_BROTLI, CODINGS };
  */
 struct reply {
 	int status;                 /* 0 = not answered yet */
+	int error;                  /* the ERR_ code that reply_error translated; 0 = none */
 	struct ready *ready;        /* or NULL */
 	enum coding coding;         /* which form of ready */
 	struct str body;            /* when not ready; may be empty */
