@@ -119,6 +119,12 @@ int redis_on_recovery(struct redis *, enum redis_usage, redis_recovery_hook, voi
 typedef void (*redis_state_hook)(enum redis_usage, enum breaker_state, void *arg);
 int redis_on_state(struct redis *, redis_state_hook, void *arg);
 
+/*
+ * Forgets every recovery and state hook with this arg, and returns when none of them runs any more: who made the hooks
+ * calls it before freeing arg, while the prober may be at work. Not from a hook.
+ */
+void redis_off_hooks(struct redis *, void *arg);
+
 /* A layer above served from its fallback: counts it, and logs the event of 2.8 (at most one line per 10 s, with suppressed). name_field/name say what ("key", …). */
 void redis_report_fallback(struct redis *, enum redis_usage, enum log_level, const char *event, const char *op, const char *name_field, struct str name);
 
