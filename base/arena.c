@@ -73,9 +73,11 @@ void *arena_alloc(struct arena *a, size_t n)
 	struct arena_block *b = a->current;
 	void *p;
 
-	if (n > a->limit_bytes || a->used_bytes > a->limit_bytes - n)
+	if (n > SIZE_MAX - align)
 		return NULL;
 	n = (n + align - 1) & ~(align - 1);
+	if (n > a->limit_bytes || a->used_bytes > a->limit_bytes - n)
+		return NULL;
 	if (!b || b->size - b->used < n)
 		b = grow(a, n);
 	if (!b)
@@ -125,7 +127,7 @@ char *arena_printf(struct arena *a, const char *format, ...)
 
 struct str arena_str(struct arena *a, struct str s)
 {
-	char *copy = arena_strndup(a, s.s, s.len);
+	char *copy = s.s ? arena_strndup(a, s.s, s.len) : NULL;
 
 	return (struct str){ copy, copy ? s.len : 0 };
 }

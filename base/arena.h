@@ -42,7 +42,7 @@ char *arena_strndup(struct arena *, const char *s, size_t n) __attribute__((warn
 /* A formatted string, NUL-terminated; NULL as arena_alloc. */
 char *arena_printf(struct arena *, const char *format, ...) __attribute__((format(printf, 2, 3), warn_unused_result));
 
-/* A copy of a str (NUL-terminated too); .s is NULL when memory is exhausted. */
+/* A copy of a str (NUL-terminated too); .s is NULL when memory is exhausted, and for an absent one. */
 struct str arena_str(struct arena *, struct str);
 
 #endif

@@ -207,8 +207,7 @@ static bool read_offset(struct reader *r, int64_t *ret_seconds)
 		return false;
 	if (!read_digits(r, 2, &hours))
 		return false;
-	read_char(r, ':');
-	if (r->p != r->end && !read_digits(r, 2, &minutes))
+	if ((read_char(r, ':') || r->p != r->end) && !read_digits(r, 2, &minutes))
 		return false;
 	if (hours > 23 || minutes > 59)
 		return false;
@@ -231,7 +230,8 @@ bool clock_parse(struct str s, struct instant *ret_instant)
 	int64_t offset_s = 0;
 	int year;
 
-	if (!s.s || !read_digits(&r, 4, &year) || !read_char(&r, '-') || !read_digits(&r, 2, &c.month) || !read_char(&r, '-') || !read_digits(&r, 2, &c.day))
+	if (!s.s || !read_digits(&r, 4, &year) || !read_char(&r, '-') || !read_digits(&r, 2, &c.month) || !read_char(&r, '-') ||
+	    !read_digits(&r, 2, &c.day))
 		return false;
 	if (year < 1 || c.month < 1 || c.month > 12 || c.day < 1 || c.day > days_in_month(year, c.month))
 		return false;
@@ -241,6 +241,7 @@ bool clock_parse(struct str s, struct instant *ret_instant)
 		if (!read_time_of_day(&r, &c) || !read_offset(&r, &offset_s) || r.p != r.end)
 			return false;
 	}
-	ret_instant->us = ((days_from_civil(year, c.month, c.day) * DAY_S + c.hour * 3600 + c.minute * 60 + c.second) - offset_s) * US_PER_S + c.us;
+	ret_instant->us =
+	        ((days_from_civil(year, c.month, c.day) * DAY_S + c.hour * 3600 + c.minute * 60 + c.second) - offset_s) * US_PER_S + c.us;
 	return true;
 }

@@ -13,7 +13,7 @@
 #include "base/kinds.h"
 
 #define US_PER_MS INT64_C(1000)
-#define US_PER_S INT64_C(1000000)
+#define US_PER_S  INT64_C(1000000)
 
 /* Room for any text of clock_format_*, with its NUL. */
 #define CLOCK_ISO_SIZE 40

@@ -13,6 +13,9 @@ int error_set(struct error *err, int code, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(err->text, sizeof(err->text), format, args);
 	va_end(args);
+	for (char *p = err->text; *p; p++)
+		if ((unsigned char)*p < 0x20)
+			*p = ' ';
 	return code;
 }
 
@@ -21,8 +24,8 @@ const char *error_name(int code)
 	switch (code) {
 	case ERR_OK:
 		return "ok";
-#define ERROR_CODE(name, value, text) \
-	case name:                    \
+#define ERROR_CODE(name, value, text)                                                                                                      \
+	case name:                                                                                                                         \
 		return text;
 #include "base/errors.def"
 #undef ERROR_CODE

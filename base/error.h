@@ -20,7 +20,10 @@ struct error {
 	char text[240]; /* one line, NUL-terminated, may be cut */
 };
 
-/* Fills *err (NULL is fine) and returns code, so that "return error_set(...)" reads as one step. */
+/*
+ * Fills *err (NULL is fine) and returns code, so that "return error_set(...)" reads as one step. Control characters of
+ * the text (drivers' messages have line feeds) become spaces.
+ */
 int error_set(struct error *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* The description of a code from errors.def; static, never NULL. */

@@ -21,12 +21,11 @@ bool fault_due(enum fault_point point)
 {
 	int left = atomic_load_explicit(&countdown[point], memory_order_relaxed);
 
-	if (left == 0)
-		return false;
-	left = atomic_fetch_sub(&countdown[point], 1);
-	if (left != 1)
-		return false;
-	if (atomic_load(&repeats[point]))
-		atomic_store(&countdown[point], 1);
-	return true;
+	do {
+		if (left == 0)
+			return false;
+		if (left == 1 && atomic_load(&repeats[point]))
+			return true;
+	} while (!atomic_compare_exchange_weak(&countdown[point], &left, left - 1));
+	return left == 1;
 }

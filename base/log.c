@@ -6,16 +6,19 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json_out.h"
+#include "base/mem.h"
 
-#define BUFFER_BYTES (64 * 1024)
+#define BUFFER_BYTES   (64 * 1024)
 #define MAX_TEXT_BYTES 1000
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -24,6 +27,10 @@ static size_t waiting_len;
 static enum log_format log_as = LOG_JSON;
 static enum log_level lowest = LOG_INFO;
 static int target = STDERR_FILENO;
+static bool torn; /* the last line could be written in part only */
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t line_key; /* each thread's struct buf, kept between lines: no allocation in the steady state */
 
 static const char *const level_names[] = { "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL" };
 
@@ -55,19 +62,32 @@ bool log_level_parse(struct str name, enum log_level *ret_level)
 	return false;
 }
 
-/* A target that is full, closed or broken costs the line, never the caller. */
-static void write_out(const char *p, size_t n)
+/* The bytes that the target took of n. */
+static size_t write_some(const char *p, size_t n)
 {
-	while (n) {
-		ssize_t done = write(target, p, n);
+	size_t sum = 0;
+
+	while (sum < n) {
+		ssize_t done = write(target, p + sum, n - sum);
 
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done <= 0)
-			return;
-		p += done;
-		n -= (size_t)done;
+			break;
+		sum += (size_t)done;
 	}
+	return sum;
+}
+
+/* A target that is full, closed or broken costs the line, never the caller. What follows a torn line begins a new one. */
+static void write_out(const char *p, size_t n)
+{
+	size_t done;
+
+	if (!n || (torn && write_some("\n", 1) == 0))
+		return;
+	done = write_some(p, n);
+	torn = done > 0 && p[done - 1] != '\n';
 }
 
 static void flush_locked(void)
@@ -83,21 +103,31 @@ void log_flush(void)
 	pthread_mutex_unlock(&lock);
 }
 
+/* At most MAX_TEXT_BYTES, whole characters. */
+static struct str cut(struct str text)
+{
+	if (text.len <= MAX_TEXT_BYTES)
+		return text;
+	text.len = MAX_TEXT_BYTES;
+	while (text.len && ((unsigned char)text.s[text.len] & 0xc0) == 0x80)
+		text.len--;
+	return text;
+}
+
 static void add_field_value(struct buf *line, const struct log_field *f)
 {
-	struct str text = f->text;
-
 	switch (f->kind) {
 	case LOG_FIELD_INT:
 		json_add_int(line, f->integer);
 		break;
 	case LOG_FIELD_FLOAT:
-		buf_addf(line, "%.3f", f->number);
+		if (isfinite(f->number))
+			buf_addf(line, "%.3f", f->number);
+		else
+			buf_add_text(line, "null");
 		break;
 	default:
-		if (text.len > MAX_TEXT_BYTES)
-			text.len = MAX_TEXT_BYTES;
-		json_add_str(line, text);
+		json_add_str(line, cut(f->text));
 	}
 }
 
@@ -106,13 +136,14 @@ static bool is_absent(const struct log_field *f)
 	return f->kind == LOG_FIELD_STR && !f->text.s;
 }
 
-static void add_json(struct buf *line, enum log_level level, const char *logger, const char *event, const struct log_field *fields, size_t n,
-		     const char *message)
+static void add_json(struct buf *line, enum log_level level, const char *logger, const char *event, const struct log_field *fields,
+                     size_t n, const char *message)
 {
 	char ts[CLOCK_ISO_SIZE];
 
 	clock_format_log(clock_now(), ts);
-	buf_addf(line, "{\"ts\":\"%s\",\"level\":\"%s\",\"logger\":\"%s\",\"event\":\"%s\",\"message\":", ts, level_names[level], logger, event);
+	buf_addf(line, "{\"ts\":\"%s\",\"level\":\"%s\",\"logger\":\"%s\",\"event\":\"%s\",\"message\":", ts, level_names[level], logger,
+	         event);
 	json_add_text(line, message);
 	for (size_t i = 0; i < n; i++) {
 		if (is_absent(&fields[i]))
@@ -124,8 +155,8 @@ static void add_json(struct buf *line, enum log_level level, const char *logger,
 	buf_add_text(line, "}\n");
 }
 
-static void add_text(struct buf *line, enum log_level level, const char *logger, const char *event, const struct log_field *fields, size_t n,
-		     const char *message)
+static void add_text(struct buf *line, enum log_level level, const char *logger, const char *event, const struct log_field *fields,
+                     size_t n, const char *message)
 {
 	char ts[CLOCK_ISO_SIZE];
 
@@ -158,25 +189,54 @@ static void emit(enum log_level level, struct str line)
 	pthread_mutex_unlock(&lock);
 }
 
-void log_write(enum log_level level, const char *logger, const char *event, const struct log_field *fields, size_t n_fields,
-	       const char *format, ...)
+static void free_line(void *line)
 {
-	static _Thread_local struct buf line; /* kept between lines: no allocation in the steady state */
+	buf_finish(line);
+	free(line);
+}
+
+static void make_line_key(void)
+{
+	if (pthread_key_create(&line_key, free_line) != 0)
+		abort(); /* the first line of a process: nothing runs yet */
+}
+
+/* The buffer of this thread; NULL without memory. */
+static struct buf *line_of_thread(void)
+{
+	struct buf *line;
+
+	pthread_once(&once, make_line_key);
+	line = pthread_getspecific(line_key);
+	if (line)
+		return line;
+	line = mem_alloc(sizeof(*line));
+	if (line && pthread_setspecific(line_key, line) != 0) {
+		free(line);
+		return NULL;
+	}
+	return line;
+}
+
+void log_write(enum log_level level, const char *logger, const char *event, const struct log_field *fields, size_t n_fields,
+               const char *format, ...)
+{
+	struct buf *line = log_enabled(level) ? line_of_thread() : NULL;
 	char message[1024];
 	va_list args;
 
-	if (!log_enabled(level))
+	if (!line)
 		return;
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	buf_clear(&line);
+	buf_clear(line);
 	if (log_as == LOG_JSON)
-		add_json(&line, level, logger, event, fields, n_fields, message);
+		add_json(line, level, logger, event, fields, n_fields, message);
 	else
-		add_text(&line, level, logger, event, fields, n_fields, message);
-	if (!line.failed)
-		emit(level, buf_view(&line));
+		add_text(line, level, logger, event, fields, n_fields, message);
+	if (!line->failed)
+		emit(level, buf_view(line));
 }
 
 bool log_limit_pass(struct log_limit *limit, int64_t interval_us, int64_t *ret_suppressed)

@@ -30,14 +30,14 @@ struct log_field {
 	double number;   /* LOG_FIELD_FLOAT */
 };
 
-#define LOG_STR(field_name, value) ((struct log_field){ .name = (field_name), .kind = LOG_FIELD_STR, .text = str_of(value) })
-#define LOG_VIEW(field_name, value) ((struct log_field){ .name = (field_name), .kind = LOG_FIELD_STR, .text = (value) })
-#define LOG_INT(field_name, value) ((struct log_field){ .name = (field_name), .kind = LOG_FIELD_INT, .integer = (value) })
+#define LOG_STR(field_name, value)   ((struct log_field){ .name = (field_name), .kind = LOG_FIELD_STR, .text = str_of(value) })
+#define LOG_VIEW(field_name, value)  ((struct log_field){ .name = (field_name), .kind = LOG_FIELD_STR, .text = (value) })
+#define LOG_INT(field_name, value)   ((struct log_field){ .name = (field_name), .kind = LOG_FIELD_INT, .integer = (value) })
 #define LOG_FLOAT(field_name, value) ((struct log_field){ .name = (field_name), .kind = LOG_FIELD_FLOAT, .number = (value) })
 
 /* The fields argument of log_write: LOG_FIELDS(LOG_STR("usage", "cache"), LOG_INT("n", 3)). */
 #define LOG_FIELDS(...) (const struct log_field[]){ __VA_ARGS__ }, N_ELEMENTS(((const struct log_field[]){ __VA_ARGS__ }))
-#define LOG_NO_FIELDS NULL, 0
+#define LOG_NO_FIELDS   NULL, 0
 
 /* Sets format, lowest level written and target (a descriptor that stays the caller's). Before any other thread exists. */
 void log_init(enum log_format format, enum log_level level, int fd);
@@ -50,7 +50,7 @@ bool log_enabled(enum log_level level);
  * people. Field texts longer than 1,000 bytes are cut.
  */
 void log_write(enum log_level level, const char *logger, const char *event, const struct log_field *fields, size_t n_fields,
-	       const char *format, ...) __attribute__((format(printf, 6, 7)));
+               const char *format, ...) __attribute__((format(printf, 6, 7)));
 
 /* Writes what waits in the buffer. */
 void log_flush(void);

@@ -31,7 +31,7 @@ char *mem_strndup(const char *s, size_t n)
 {
 	char *copy = mem_alloc(n + 1);
 
-	if (copy)
+	if (copy && n)
 		memcpy(copy, s, n);
 	return copy;
 }

@@ -11,7 +11,7 @@
 
 enum metric_type { COUNTER, GAUGE, HISTOGRAM_HTTP, HISTOGRAM_REDIS };
 
-#define MAX_BUCKETS 14
+#define MAX_BUCKETS    14
 #define MAX_COLLECTORS 16
 
 struct metric {
@@ -37,10 +37,12 @@ static const struct family {
 #undef METRIC
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct metric *series[METRIC_COUNT]; /* kept for the life of the process */
-static struct metric lost;                  /* what metric_series gives without memory */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of series */
+static struct metric *series[METRIC_COUNT];              /* kept for the life of the process */
+static struct metric lost;                               /* what metric_series gives without memory */
 
+/* Held while collectors run, so that metrics_off_collect returns only when its arg is no longer used. */
+static pthread_mutex_t collectors_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct collector {
 	void (*fn)(void *arg);
 	void *arg;
@@ -85,11 +87,12 @@ struct metric *metric_seriesf(enum metric_id family, const char *format, ...)
 {
 	char labels[256];
 	va_list args;
+	int n;
 
 	va_start(args, format);
-	vsnprintf(labels, sizeof(labels), format, args);
+	n = vsnprintf(labels, sizeof(labels), format, args);
 	va_end(args);
-	return metric_series(family, labels);
+	return n < 0 || (size_t)n >= sizeof(labels) ? &lost : metric_series(family, labels);
 }
 
 void metric_add(struct metric *m, int64_t n)
@@ -127,23 +130,23 @@ int64_t metric_value(const struct metric *m)
 
 void metrics_on_collect(void (*fn)(void *arg), void *arg)
 {
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&collectors_lock);
 	for (int i = 0; i < MAX_COLLECTORS; i++) {
 		if (!collectors[i].fn) {
 			collectors[i] = (struct collector){ fn, arg };
 			break;
 		}
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&collectors_lock);
 }
 
 void metrics_off_collect(void *arg)
 {
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&collectors_lock);
 	for (int i = 0; i < MAX_COLLECTORS; i++)
 		if (collectors[i].arg == arg)
 			collectors[i] = (struct collector){ NULL, NULL };
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&collectors_lock);
 }
 
 static void render_histogram(struct buf *b, const char *name, const struct metric *m)
@@ -186,14 +189,11 @@ static void render_family(struct buf *b, const struct family *f, const struct me
 
 void metrics_render(struct buf *b)
 {
-	struct collector now[MAX_COLLECTORS];
-
-	pthread_mutex_lock(&lock);
-	memcpy(now, collectors, sizeof(now));
-	pthread_mutex_unlock(&lock);
-	for (size_t i = 0; i < N_ELEMENTS(now); i++)
-		if (now[i].fn)
-			now[i].fn(now[i].arg);
+	pthread_mutex_lock(&collectors_lock);
+	for (size_t i = 0; i < N_ELEMENTS(collectors); i++)
+		if (collectors[i].fn)
+			collectors[i].fn(collectors[i].arg);
+	pthread_mutex_unlock(&collectors_lock);
 	pthread_mutex_lock(&lock);
 	for (int i = 0; i < METRIC_COUNT; i++)
 		if (series[i])

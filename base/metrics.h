@@ -27,7 +27,7 @@ struct metric; /* one series */
  */
 struct metric *metric_series(enum metric_id family, const char *labels);
 
-/* As metric_series, with the labels formatted. */
+/* As metric_series, with the labels formatted; labels of 256 bytes or more give the series that is not shown. */
 struct metric *metric_seriesf(enum metric_id family, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Adds to a counter (n >= 0) or a gauge. */
@@ -48,7 +48,7 @@ int64_t metric_value(const struct metric *);
 /* Calls fn before each rendering, to set gauges that are read rather than counted. At most 16; before threads exist. */
 void metrics_on_collect(void (*fn)(void *arg), void *arg);
 
-/* Forgets the collectors of this arg: before it is destroyed. */
+/* Forgets the collectors of this arg, waiting for one that runs: before it is destroyed. Not from a collector. */
 void metrics_off_collect(void *arg);
 
 /* Appends all families that have series, with HELP and TYPE. */
