@@ -54,6 +54,12 @@ struct db *db_of(struct db_conn *);
 /* Whether statements are tried now. */
 bool db_available(const struct db *);
 
+/*
+ * fn(arg, available) is called at each change, on the thread that found it: one that serves (away; so it must be quick: log,
+ * wake the monitor) or the prober's (back). Before other threads use the database.
+ */
+void db_watch(struct db *, void (*fn)(void *arg, bool available), void *arg);
+
 /* Looks after the connection(s): detects an outage, reconnects broken connections. For a monitor of its own, every 500 ms; blocks up to 1 s. */
 void db_probe(void *db);
 
