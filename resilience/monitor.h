@@ -25,6 +25,9 @@ int monitor_start(struct monitor *);
 /* Runs all watches now rather than at their time (any thread; returns at once). */
 void monitor_wake(struct monitor *);
 
+/* Inside a watch only: runs this watch again at at_us (monotonic) if that is before its regular time. */
+void monitor_again_at(struct monitor *, int64_t at_us);
+
 /* Microseconds since the loop last turned; for /livez. */
 int64_t monitor_pulse_age_us(const struct monitor *);
 

@@ -5,7 +5,7 @@
  * A call is tried only while the usage's breaker is closed, on a connection of the usage's pool, within the smallest of
  * its own deadline and what is left of the caller's budget; when anything fails the caller gets ERR_UNAVAILABLE (or
  * ERR_TIMEOUT) and uses its fallback. While a breaker is open no system call towards Redis is made by any caller: the
- * prober (a watch of the monitor) alone tries, and closes the breaker after the recovery hooks have run.
+ * prober (a monitor of its own) alone tries, and closes the breaker after the recovery hooks have run.
  *
  * Any thread unless said otherwise.
  */
@@ -38,14 +38,18 @@ struct redis_config {
 
 /* Fills config from the URLs of the settings (any may be NULL). ERR_CONFIG names the variable; *ret_warning may get one line ("" if none). */
 int redis_config_from_urls(const char *redis_url, const char *channels_url, const char *cache_url, const char *broker_url,
-			   struct redis_config *ret_config, char ret_warning[200], struct error *err);
+                           struct redis_config *ret_config, char ret_warning[200], struct error *err);
 
 struct redis;
 
 /* A core; nothing is connected yet: redis_start does the first round of probing. NULL without memory. */
 struct redis *redis_create(const struct redis_config *);
 
-/* Probes each configured server once, in the calling thread (bounded by the connect timeout), logs the start lines of 2.8, then starts the prober thread. */
+/*
+ * Starts a prober thread per distinct server (normally one) and waits for their first round, at most the connect timeout
+ * and a PING (250 ms) longer; what has not answered by then is down. The start lines of 2.8 are logged. Until then no
+ * usage is usable. ERR_NOMEM or ERR_INTERNAL (no thread): then redis_destroy is all that may follow.
+ */
 int redis_start(struct redis *, struct error *err);
 
 /* Stops the prober, closes everything. Links and subscriptions must be gone. NULL is fine. */
@@ -67,17 +71,25 @@ struct redis_command {
 	const struct str *args;
 	size_t n;
 };
-#define REDIS_COMMAND(...) ((struct redis_command){ (const struct str[]){ __VA_ARGS__ }, N_ELEMENTS(((const struct str[]){ __VA_ARGS__ })) })
+#define REDIS_COMMAND(...)                                                                                                                 \
+	((struct redis_command){ (const struct str[]){ __VA_ARGS__ }, N_ELEMENTS(((const struct str[]){ __VA_ARGS__ })) })
 
 /* A reply, a view into memory of the call; see redis_replies_free. */
-enum redis_reply_type { REDIS_REPLY_IS_NIL, REDIS_REPLY_IS_TEXT, REDIS_REPLY_IS_STATUS, REDIS_REPLY_IS_INT, REDIS_REPLY_IS_LIST, REDIS_REPLY_IS_ERROR };
+enum redis_reply_type {
+	REDIS_REPLY_IS_NIL,
+	REDIS_REPLY_IS_TEXT,
+	REDIS_REPLY_IS_STATUS,
+	REDIS_REPLY_IS_INT,
+	REDIS_REPLY_IS_LIST,
+	REDIS_REPLY_IS_ERROR
+};
 
 struct redis_reply; /* opaque */
 
 enum redis_reply_type redis_reply_type(const struct redis_reply *);
-struct str redis_reply_text(const struct redis_reply *);   /* TEXT, STATUS, ERROR; absent otherwise */
-int64_t redis_reply_int(const struct redis_reply *);       /* INT; 0 otherwise */
-size_t redis_reply_size(const struct redis_reply *);       /* LIST: elements; 0 otherwise */
+struct str redis_reply_text(const struct redis_reply *);                        /* TEXT, STATUS, ERROR; absent otherwise */
+int64_t redis_reply_int(const struct redis_reply *);                            /* INT; 0 otherwise */
+size_t redis_reply_size(const struct redis_reply *);                            /* LIST: elements; 0 otherwise */
 const struct redis_reply *redis_reply_at(const struct redis_reply *, size_t i); /* LIST; NULL beyond the end */
 void redis_replies_free(struct redis_reply **replies, size_t n);                /* frees each, sets NULL */
 
@@ -87,8 +99,8 @@ void redis_replies_free(struct redis_reply **replies, size_t n);                
  * ERR_TIMEOUT; then ret_replies is all NULL and the breaker knows. Other error replies (WRONGTYPE …) are replies.
  * budget may be NULL (the command timeout alone counts). op is the label of the metrics ("get").
  */
-int redis_call(struct redis *, enum redis_usage, struct redis_budget *budget, const char *op, const struct redis_command *commands, size_t n,
-	       struct redis_reply **ret_replies);
+int redis_call(struct redis *, enum redis_usage, struct redis_budget *budget, const char *op, const struct redis_command *commands,
+               size_t n, struct redis_reply **ret_replies);
 
 /*
  * A link: one connection of its own, kept, for commands that must share one (client tracking with NOLOOP). Calls on it
@@ -102,9 +114,9 @@ typedef int (*redis_link_setup)(struct redis_conn *, int64_t deadline_us, void *
 struct redis_link *redis_link_create(struct redis *, enum redis_usage, redis_link_setup, void *arg);
 void redis_link_destroy(struct redis_link *);
 int redis_link_call(struct redis_link *, struct redis_budget *budget, const char *op, const struct redis_command *commands, size_t n,
-		    struct redis_reply **ret_replies);
+                    struct redis_reply **ret_replies);
 
-/* Drops the link's connection, so that the next call makes a new one and runs setup again. */
+/* Makes the next call drop the link's connection, make a new one and run setup again; returns at once. */
 void redis_link_reset(struct redis_link *);
 
 /*
@@ -126,24 +138,25 @@ int redis_on_state(struct redis *, redis_state_hook, void *arg);
 void redis_off_hooks(struct redis *, void *arg);
 
 /* A layer above served from its fallback: counts it, and logs the event of 2.8 (at most one line per 10 s, with suppressed). name_field/name say what ("key", …). */
-void redis_report_fallback(struct redis *, enum redis_usage, enum log_level, const char *event, const char *op, const char *name_field, struct str name);
+void redis_report_fallback(struct redis *, enum redis_usage, enum log_level, const char *event, const char *op, const char *name_field,
+                           struct str name);
 
 /* Something found outside a call (the canary) says the usage is down: opens its breaker. kind as in the metrics ("timeout"). */
 void redis_report_failure(struct redis *, enum redis_usage, const char *kind, const char *text);
 
 /* The status of a usage, from the breakers alone: never touches Redis. */
 struct redis_usage_status {
-	bool available;           /* not configured counts as available */
+	bool available; /* not configured counts as available */
 	bool configured;
-	const char *backend;      /* the configured backend's name: RedisCache, LocMemCache, … (1.3) */
-	const char *fallback;     /* the backend that serves now, NULL when none is needed */
-	const char *state;        /* closed, open, half_open, off */
-	char error[64];           /* short class for the public; "" when available */
-	char error_text[240];     /* the driver's text, for logs and staff */
-	struct instant since;     /* last move, or start */
-	int64_t latency_us;       /* of the last successful PING; -1 = none yet */
-	int64_t canary_us;        /* age of the last canary received; -1 = no Redis or none yet */
-	int64_t fallbacks;        /* served by the fallback since start */
+	const char *backend;  /* the configured backend's name: RedisCache, LocMemCache, … (1.3) */
+	const char *fallback; /* the backend that serves now, NULL when none is needed */
+	const char *state;    /* closed, open, half_open, off */
+	char error[64];       /* short class for the public; "" when available */
+	char error_text[240]; /* the driver's text, for logs and staff */
+	struct instant since; /* when the outage began or ended (the retries in between do not count), or start */
+	int64_t latency_us;   /* of the last successful PING; -1 = none yet */
+	int64_t canary_us;    /* age of the last canary received; -1 = no Redis or none yet */
+	int64_t fallbacks;    /* served by the fallback since start */
 };
 void redis_usage_status(const struct redis *, enum redis_usage, struct redis_usage_status *ret_status);
 

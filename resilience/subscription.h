@@ -15,10 +15,10 @@ struct subscription;
 
 struct subscription_config {
 	enum redis_usage usage;
-	const char *name;                 /* thread name and canary suffix, at most 15 characters */
-	const char *const *channels;      /* fixed channels, subscribed on each connection; borrowed for the life of the subscription */
+	const char *name;            /* thread name and canary suffix, at most 15 characters */
+	const char *const *channels; /* fixed channels, subscribed on each connection; borrowed for the life of the subscription */
 	size_t n_channels;
-	bool canary_opens_breaker;        /* a deaf subscription is an outage of the usage */
+	bool canary_opens_breaker; /* a deaf subscription is an outage of the usage */
 	void (*on_message)(struct str channel, const struct redis_reply *payload, void *arg); /* payload: text, list or nil */
 	void (*on_state)(bool live, int64_t client_id, void *arg); /* subscribed (id of the connection for CLIENT TRACKING), or lost */
 	void *arg;
