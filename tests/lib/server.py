@@ -3,10 +3,10 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import threading
 import time
+from signal import SIGCONT, SIGTERM
 
 from lib.http import Client
 
@@ -152,10 +152,10 @@ class Server:
         self._reader.join(timeout)
         return status
 
-    def stop(self, number=signal.SIGTERM, expect=0, timeout=30):
+    def stop(self, number=SIGTERM, expect=0, timeout=30):
         """Stops it and checks what every run must keep: exit status, no sanitizer report, no secret in the log."""
         if self.process.poll() is None:
-            self.signal(signal.SIGCONT)
+            self.signal(SIGCONT)
             self.signal(number)
         try:
             status = self.wait(timeout)
