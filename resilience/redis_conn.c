@@ -25,10 +25,10 @@
 
 static int injected(struct redis_conn *c)
 {
-	return fault_due(FAULT_REDIS) ? conn_fail(c, ERR_UNAVAILABLE, REDIS_RESET, "injected failure") : 0;
+	return fault_due(FAULT_REDIS) ? redis_conn_fail(c, ERR_UNAVAILABLE, REDIS_RESET, "injected failure") : 0;
 }
 
-/* Tells the caller of a public function what conn_fail noted. */
+/* Tells the caller of a public function what redis_conn_fail noted. */
 static int told(const struct redis_conn *c, int r, enum redis_failure *ret_failure, struct error *err)
 {
 	if (r >= 0)
@@ -53,7 +53,7 @@ static int add_formatted(struct redis_conn *c, const char **argv, size_t *length
 	}
 	n = redisFormatCommandArgv(&text, (int)command->n, argv, lengths);
 	if (n < 0)
-		return conn_fail(c, ERR_NOMEM, REDIS_OTHER, "%s", error_name(ERR_NOMEM));
+		return redis_conn_fail(c, ERR_NOMEM, REDIS_OTHER, "%s", error_name(ERR_NOMEM));
 	buf_add(&c->out, text, (size_t)n);
 	redisFreeCommand(text);
 	return 0;
@@ -71,7 +71,7 @@ static int add_command(struct redis_conn *c, const struct redis_command *command
 	argv = mem_array(command->n, sizeof(*argv));
 	lengths = mem_array(command->n, sizeof(*lengths));
 	if (!argv || !lengths)
-		return conn_fail(c, ERR_NOMEM, REDIS_OTHER, "%s", error_name(ERR_NOMEM));
+		return redis_conn_fail(c, ERR_NOMEM, REDIS_OTHER, "%s", error_name(ERR_NOMEM));
 	return add_formatted(c, argv, lengths, command);
 }
 
@@ -85,7 +85,7 @@ static int send_commands(struct redis_conn *c, const struct redis_command *comma
 	if (r < 0)
 		return r;
 	if (c->out.failed)
-		return conn_fail(c, ERR_NOMEM, REDIS_OTHER, "%s", error_name(ERR_NOMEM));
+		return redis_conn_fail(c, ERR_NOMEM, REDIS_OTHER, "%s", error_name(ERR_NOMEM));
 	r = wire_write_all(c, c->out.data, c->out.len, deadline_us);
 	if (c->out.cap > 4 * READ_BYTES)
 		buf_finish(&c->out); /* a connection that sent one large value does not keep its memory */
@@ -101,7 +101,7 @@ int redis_conn_send(struct redis_conn *c, const struct redis_command *commands, 
 
 static int fail_reader(struct redis_conn *c, int code, const struct error *why)
 {
-	return conn_fail(c, code, REDIS_OTHER, "%s", why->text);
+	return redis_conn_fail(c, code, REDIS_OTHER, "%s", why->text);
 }
 
 /* Reads what is there: 1 when something was, 0 when it would block. */
@@ -144,7 +144,7 @@ static int receive(struct redis_conn *c, int64_t deadline_us, struct redis_reply
 			continue;
 		if (reply_reader_between(&c->reader))
 			return ERR_TIMEOUT;
-		return conn_fail(c, ERR_TIMEOUT, REDIS_TIMEOUT, "timeout in the middle of a reply");
+		return redis_conn_fail(c, ERR_TIMEOUT, REDIS_TIMEOUT, "timeout in the middle of a reply");
 	}
 }
 
@@ -173,7 +173,7 @@ static int exchange(struct redis_conn *c, const struct redis_command *commands, 
 	for (size_t i = 0; i < n && r == 0; i++) {
 		r = receive(c, deadline_us, &ret_replies[i]);
 		if (r == ERR_TIMEOUT)
-			conn_fail(c, r, REDIS_TIMEOUT, "timeout: no reply");
+			redis_conn_fail(c, r, REDIS_TIMEOUT, "timeout: no reply");
 	}
 	return r;
 }
@@ -186,7 +186,7 @@ static int refuse_outages(struct redis_conn *c, struct redis_reply *const *repli
 		if (kind == REDIS_FAILURE_NONE)
 			continue;
 		c->by_reply = true;
-		return conn_fail(c, ERR_UNAVAILABLE, kind, "%.*s", STR_ARG(redis_reply_text(replies[i])));
+		return redis_conn_fail(c, ERR_UNAVAILABLE, kind, "%.*s", STR_ARG(redis_reply_text(replies[i])));
 	}
 	return 0;
 }
@@ -217,7 +217,7 @@ static int fail_auth(struct redis_conn *c, const struct redis_reply *reply)
 	while (n < text.len && n < 24 && text.s[n] >= 'A' && text.s[n] <= 'Z')
 		n++;
 	c->by_reply = true;
-	return conn_fail(c, ERR_UNAVAILABLE, REDIS_AUTH, "authentication failed (%.*s)", (int)n, n ? text.s : "");
+	return redis_conn_fail(c, ERR_UNAVAILABLE, REDIS_AUTH, "authentication failed (%.*s)", (int)n, n ? text.s : "");
 }
 
 static int fail_select(struct redis_conn *c, const struct redis_reply *reply, int db)
@@ -226,7 +226,7 @@ static int fail_select(struct redis_conn *c, const struct redis_reply *reply, in
 	enum redis_failure kind = redis_error_is(reply, "NOPERM") ? REDIS_AUTH : redis_outage_of(reply);
 
 	c->by_reply = true;
-	return conn_fail(c, ERR_UNAVAILABLE, kind ? kind : REDIS_OTHER, "select database %d: %.*s", db, STR_ARG(text));
+	return redis_conn_fail(c, ERR_UNAVAILABLE, kind ? kind : REDIS_OTHER, "select database %d: %.*s", db, STR_ARG(text));
 }
 
 static int check_hello(struct redis_conn *c, const struct redis_url *url, struct redis_reply *const *replies, bool auth, bool select)

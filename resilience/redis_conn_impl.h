@@ -1,6 +1,6 @@
 /*
  * Inside of a guarded connection, shared by redis_conn.c (the exchanges), redis_failure.c (what went wrong),
- * redis_wire.c (socket and waiting) and redis_tls.c. Whatever fails is noted in the connection by conn_fail and makes it useless for good.
+ * redis_wire.c (socket and waiting) and redis_tls.c. Whatever fails is noted in the connection by redis_conn_fail and makes it useless for good.
  */
 #ifndef RESILIENCE_REDIS_CONN_IMPL_H
 #define RESILIENCE_REDIS_CONN_IMPL_H
@@ -46,10 +46,10 @@ struct redis_address {
 struct redis_address *redis_address_ref(struct redis_address *);
 
 /* Notes the first failure and breaks the connection; returns code. */
-int conn_fail(struct redis_conn *, int code, enum redis_failure, const char *format, ...) __attribute__((format(printf, 4, 5)));
+int redis_conn_fail(struct redis_conn *, int code, enum redis_failure, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* conn_fail from an errno value; what says which step it was. */
-int conn_fail_errno(struct redis_conn *, const char *what, int error_number);
+/* redis_conn_fail from an errno value; what says which step it was. */
+int redis_conn_fail_errno(struct redis_conn *, const char *what, int error_number);
 
 /* What kind of outage an error reply means; REDIS_FAILURE_NONE for replies that are answers. */
 enum redis_failure redis_outage_of(const struct redis_reply *);
@@ -63,7 +63,7 @@ bool redis_conn_idle_ok(struct redis_conn *);
 /* As redis_conn_receive without waiting: 1 and a reply, 0 when none is whole yet, or negative. */
 int redis_conn_try(struct redis_conn *, struct redis_reply **ret_reply);
 
-/* ---- redis_wire.c: returns are 0 or negative with conn_fail done, unless said otherwise ---- */
+/* ---- redis_wire.c: returns are 0 or negative with redis_conn_fail done, unless said otherwise ---- */
 
 /* A connected socket with our options, tried on each address in turn. */
 int wire_connect(struct redis_conn *, const struct redis_address *, int64_t deadline_us);

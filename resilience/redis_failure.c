@@ -39,7 +39,7 @@ enum redis_failure redis_outage_of(const struct redis_reply *reply)
 	return REDIS_FAILURE_NONE;
 }
 
-int conn_fail(struct redis_conn *c, int code, enum redis_failure failure, const char *format, ...)
+int redis_conn_fail(struct redis_conn *c, int code, enum redis_failure failure, const char *format, ...)
 {
 	char what[160];
 	va_list args;
@@ -73,12 +73,12 @@ static enum redis_failure kind_of_errno(int error_number)
 	}
 }
 
-int conn_fail_errno(struct redis_conn *c, const char *what, int error_number)
+int redis_conn_fail_errno(struct redis_conn *c, const char *what, int error_number)
 {
 	enum redis_failure kind = kind_of_errno(error_number);
 	char text[80];
 
 	if (kind == REDIS_TIMEOUT)
-		return conn_fail(c, ERR_TIMEOUT, kind, "%s: timeout", what);
-	return conn_fail(c, ERR_UNAVAILABLE, kind, "%s: %s", what, strerror_r(error_number, text, sizeof(text)));
+		return redis_conn_fail(c, ERR_TIMEOUT, kind, "%s: timeout", what);
+	return redis_conn_fail(c, ERR_UNAVAILABLE, kind, "%s: %s", what, strerror_r(error_number, text, sizeof(text)));
 }

@@ -112,18 +112,19 @@ static int ssl_result(struct redis_conn *c, const char *what, int result)
 		c->waits_for = POLLOUT;
 		return 0;
 	case SSL_ERROR_ZERO_RETURN:
-		return conn_fail(c, ERR_UNAVAILABLE, REDIS_RESET, "connection closed by the server");
+		return redis_conn_fail(c, ERR_UNAVAILABLE, REDIS_RESET, "connection closed by the server");
 	case SSL_ERROR_SYSCALL:
-		return conn_fail_errno(c, what, error_number ? error_number : ECONNRESET);
+		return redis_conn_fail_errno(c, what, error_number ? error_number : ECONNRESET);
 	default:
 		break;
 	}
 	verified = SSL_get_verify_result(c->ssl);
 	if (verified != X509_V_OK)
-		return conn_fail(c, ERR_UNAVAILABLE, REDIS_AUTH, "TLS: certificate refused: %s", X509_verify_cert_error_string(verified));
+		return redis_conn_fail(c, ERR_UNAVAILABLE, REDIS_AUTH, "TLS: certificate refused: %s",
+		                       X509_verify_cert_error_string(verified));
 	if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
-		return conn_fail(c, ERR_UNAVAILABLE, REDIS_RESET, "connection closed by the server");
-	return conn_fail(c, ERR_UNAVAILABLE, REDIS_OTHER, "TLS: %s", ERR_reason_error_string(ERR_peek_error()));
+		return redis_conn_fail(c, ERR_UNAVAILABLE, REDIS_RESET, "connection closed by the server");
+	return redis_conn_fail(c, ERR_UNAVAILABLE, REDIS_OTHER, "TLS: %s", ERR_reason_error_string(ERR_peek_error()));
 }
 
 static void forget_errors(void)
@@ -136,7 +137,7 @@ int tls_start(struct redis_conn *c, const struct redis_url *url, int64_t deadlin
 {
 	pthread_once(&once, make_context);
 	if (!context || !bio_method || !make_session(c, url->host))
-		return conn_fail(c, ERR_UNAVAILABLE, REDIS_OTHER, "TLS cannot be set up");
+		return redis_conn_fail(c, ERR_UNAVAILABLE, REDIS_OTHER, "TLS cannot be set up");
 	for (;;) {
 		int r;
 
@@ -148,7 +149,7 @@ int tls_start(struct redis_conn *c, const struct redis_url *url, int64_t deadlin
 		if (r < 0)
 			return r;
 		if (!wire_wait(c, c->waits_for, deadline_us))
-			return conn_fail(c, ERR_TIMEOUT, REDIS_TIMEOUT, "timeout in the TLS handshake");
+			return redis_conn_fail(c, ERR_TIMEOUT, REDIS_TIMEOUT, "timeout in the TLS handshake");
 	}
 }
 

@@ -101,7 +101,7 @@ int wire_connect(struct redis_conn *c, const struct redis_address *address, int6
 			return 0;
 		close_socket(c);
 	}
-	return conn_fail_errno(c, "connect", error_number);
+	return redis_conn_fail_errno(c, "connect", error_number);
 }
 
 static bool would_block(void)
@@ -119,9 +119,9 @@ ssize_t wire_read(struct redis_conn *c, char *bytes, size_t n)
 	if (got > 0)
 		return got;
 	if (got == 0)
-		return conn_fail(c, ERR_UNAVAILABLE, REDIS_RESET, "connection closed by the server");
+		return redis_conn_fail(c, ERR_UNAVAILABLE, REDIS_RESET, "connection closed by the server");
 	c->waits_for = POLLIN;
-	return would_block() ? 0 : conn_fail_errno(c, "read", errno);
+	return would_block() ? 0 : redis_conn_fail_errno(c, "read", errno);
 }
 
 ssize_t wire_write(struct redis_conn *c, const char *bytes, size_t n)
@@ -134,7 +134,7 @@ ssize_t wire_write(struct redis_conn *c, const char *bytes, size_t n)
 	if (done >= 0)
 		return done;
 	c->waits_for = POLLOUT;
-	return would_block() ? 0 : conn_fail_errno(c, "write", errno);
+	return would_block() ? 0 : redis_conn_fail_errno(c, "write", errno);
 }
 
 int wire_write_all(struct redis_conn *c, const char *bytes, size_t n, int64_t deadline_us)
@@ -145,7 +145,7 @@ int wire_write_all(struct redis_conn *c, const char *bytes, size_t n, int64_t de
 		if (done < 0)
 			return (int)done;
 		if (done == 0 && !wire_wait(c, c->waits_for, deadline_us))
-			return conn_fail(c, ERR_TIMEOUT, REDIS_TIMEOUT, "timeout: the server does not read");
+			return redis_conn_fail(c, ERR_TIMEOUT, REDIS_TIMEOUT, "timeout: the server does not read");
 		bytes += done;
 		n -= (size_t)done;
 	}
