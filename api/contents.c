@@ -11,7 +11,7 @@ static const char *const content_types[] = { "podcast", "video", "pdf", "article
 static const struct field content_field_list[] = {
 	FIELD(struct content, "id", id, INT, .flags = FIELD_READ_ONLY),
 	FIELD(struct content, "title", title, TEXT, .flags = FIELD_REQUIRED, .max_chars = 255),
-	FIELD(struct content, "slug", slug, TEXT, .flags = FIELD_REQUIRED, .max_chars = 255),
+	FIELD(struct content, "slug", slug, SLUG, .flags = FIELD_REQUIRED, .max_chars = 255),
 	FIELD(struct content, "type", type, CHOICE, .choices = content_types),
 	FIELD(struct content, "status", status, TEXT, .flags = FIELD_READ_ONLY),
 	FIELD(struct content, "description", description, TEXT, .flags = FIELD_BLANK),

@@ -4,6 +4,8 @@
  *
  *   preflight -> route -> host -> https -> path -> (API only: negotiation -> permission) -> method -> body -> handler
  *
+ * The last step before a handler that takes a body is parsing it (400), on the thread that runs the handler.
+ *
  * A cached route (api/cached.def) is answered from this thread's cache front without a lock, an allocation or a trip to
  * Redis; on a miss its own handler makes the value, with CACHED_ORIGIN_MARK where the caller's origin goes.
  */
@@ -218,7 +220,13 @@ static bool gate_method(struct treatment *t)
 	return false;
 }
 
-/* Only methods with a meaning for a body look at it. */
+/* Whether the method gives its body a meaning. */
+static bool has_body(enum method m)
+{
+	return m == METHOD_POST || m == METHOD_PUT || m == METHOD_PATCH;
+}
+
+/* What can be said of a body without reading it; whether it parses is said where its handler runs (call_handler). */
 static bool gate_body(struct treatment *t)
 {
 	struct request *req = t->req;
@@ -230,7 +238,7 @@ static bool gate_body(struct treatment *t)
 		req->reply.close = true;
 		return false;
 	}
-	if (req->body.len && body_kind(req->headers.content_type) == BODY_OTHER) {
+	if (has_body(req->method) && req->body.len && body_kind(req->headers.content_type) == BODY_OTHER) {
 		reply_detail(req, 415, "Type de média non pris en charge.");
 		return false;
 	}
@@ -246,6 +254,18 @@ static const struct gate gates[] = {
 	{ gate_preflight, false },  { gate_route, false },     { gate_host, false },   { gate_https, false }, { gate_path, false },
 	{ gate_negotiation, true }, { gate_permission, true }, { gate_method, false }, { gate_body, true },
 };
+
+/* The handler, and before it the body, which is parsed once: on the executor for SLOW routes. */
+static void call_handler(struct request *req)
+{
+	struct body_value body CLEANUP(body_finish) = { .root = NULL };
+
+	if (has_body(req->method) && !body_or_reply(req, &body))
+		return;
+	req->parsed = &body;
+	req->route->handler(req);
+	req->parsed = NULL;
+}
 
 /* ---- cached routes ---- */
 
@@ -346,13 +366,13 @@ enum dispatch_result dispatch(struct request *req)
 	else if (applies_cache(req))
 		serve_cached(req, req->route->cached);
 	else
-		req->route->handler(req);
+		call_handler(req);
 	return DISPATCH_ANSWERED;
 }
 
 void dispatch_slow(struct request *req)
 {
-	req->route->handler(req);
+	call_handler(req);
 }
 
 void dispatch_busy(struct request *req)

@@ -15,6 +15,7 @@
 
 #include <stddef.h>
 
+#include "api/body.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/json_out.h"
@@ -28,7 +29,9 @@
 	X(FLOAT, double)           \
 	X(DECIMAL, struct decimal) \
 	X(TIME, struct instant)    \
+	X(DATE, struct instant)    \
 	X(TEXT, struct str)        \
+	X(SLUG, struct str)        \
 	X(JSON, struct json_text)  \
 	X(CHOICE, struct str)      \
 	X(EMAIL, struct str)       \
@@ -64,11 +67,13 @@ struct field {
 	size_t offset;
 	unsigned flags;             /* enum field_flag */
 	uint32_t max_chars;         /* text kinds: code points, 0 = no limit */
-	int64_t min, max;           /* INT: both 0 = 64 bits. DECIMAL: min in cents when max is not 0 */
-	uint8_t digits;             /* DECIMAL: total digits; decimals are always 2 */
+	int64_t min, max;           /* INT: both 0 = 64 bits. DECIMAL: in cents, both count when max is not 0. ROWS: elements, max 0 = any number */
+	uint8_t digits;             /* DECIMAL: total digits, at most 18 (0 = 18); decimals are always 2 */
 	const char *const *choices; /* CHOICE: ends with NULL */
 	const struct fields *of;    /* OBJECT, ROWS: the table of what is inside */
 	const char *literal;        /* LITERAL */
+	/* REFERENCE: whether there is such a row: 0, ERR_NOT_FOUND, or what keeps the answer from being known */
+	int (*known)(struct db_conn *, int64_t id);
 };
 
 struct fields {
@@ -86,7 +91,14 @@ struct fields {
 /* Constant JSON. */
 #define FIELD_CONSTANT(json_name, json) { .name = (json_name), .kind = FIELD_LITERAL, .literal = (json), .flags = FIELD_READ_ONLY }
 
-#define FIELDS(S, table) { table, N_ELEMENTS(table), sizeof(S) }
+#define FIELDS(S, table) { table, N_ELEMENTS(table) + FIELDS_FIT(table), sizeof(S) }
+
+/* 0; a table that the bits of fields_read cannot number does not compile. */
+#define FIELDS_FIT(table)                                                                                         \
+	(0 * sizeof(struct {                                                                                      \
+		 _Static_assert(sizeof(table) / sizeof((table)[0]) <= 64, "at most 64 fields");                   \
+		 int x_;                                                                                          \
+	 }))
 
 #define FIELD_OFFSET(S, member, KIND)                                                                             \
 	(offsetof(S, member) + 0 * sizeof(struct {                                                               \
@@ -103,5 +115,25 @@ void fields_write_rows(struct buf *, const struct fields *, const struct db_rows
 
 /* Appends the URL of a stored file as a JSON string: origin, /media/, the path percent-encoded; null when there is none. */
 void fields_write_file(struct buf *, struct str path, struct str origin);
+
+/* What a body is read with. */
+struct fields_input {
+	const struct body_value *body;
+	struct arena *arena; /* gets every text of the row */
+	struct db_conn *db;  /* for the references' .known; NULL: they are not looked up */
+	bool partial;        /* PATCH: no field is missing */
+};
+
+/*
+ * Checks every field that is not read-only and fills the row with those that are in the body (http.md 4); the members
+ * of absent fields stay as they are, so that the caller puts defaults there first. 0; ERR_INVALID: the answer's
+ * JSON with the errors of all fields is in *ret_errors, and the row is not to be used; ERR_NOMEM; or what a reference's
+ * look-up returned. *ret_present (may be NULL) gets bit i for field i of the list when it was in the body.
+ *
+ * How kinds are read is said in http.md 4; besides: an empty text in a form is null for a nullable field, no value for one
+ * that may be missing; FILE takes only null (uploads come with multipart); JSON is kept as text, numbers beyond 64 bits
+ * as strings.
+ */
+int fields_read(const struct fields *, const struct fields_input *, void *row, struct buf *ret_errors, uint64_t *ret_present);
 
 #endif

@@ -1,5 +1,7 @@
 #include "api/fields.h"
 
+#include "base/clock.h"
+
 #define MEDIA_PREFIX "/media/"
 
 static bool is_path_char(unsigned char c)
@@ -27,6 +29,19 @@ void fields_write_file(struct buf *b, struct str path, struct str origin)
 	buf_add_char(b, '"');
 }
 
+/* An instant as its day alone. */
+static void write_date(struct buf *b, struct instant t)
+{
+	char text[CLOCK_ISO_SIZE];
+
+	if (t.us == NULL_TIME.us) {
+		buf_add_text(b, "null");
+		return;
+	}
+	clock_format_iso(t, text);
+	buf_addf(b, "\"%.10s\"", text);
+}
+
 static void write_value(struct buf *b, const struct field *f, const void *row, struct str origin)
 {
 	const void *p = (const char *)row + f->offset;
@@ -48,7 +63,11 @@ static void write_value(struct buf *b, const struct field *f, const void *row, s
 	case FIELD_TIME:
 		json_add_time(b, *(const struct instant *)p);
 		break;
+	case FIELD_DATE:
+		write_date(b, *(const struct instant *)p);
+		break;
 	case FIELD_TEXT:
+	case FIELD_SLUG:
 	case FIELD_CHOICE:
 	case FIELD_EMAIL:
 	case FIELD_URL:

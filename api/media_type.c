@@ -31,6 +31,24 @@ enum body_kind body_kind(struct str content_type)
 	return str_equal_nocase(type, (struct str)STR("multipart/form-data")) ? BODY_MULTIPART : BODY_OTHER;
 }
 
+struct str media_type_parameter(struct str content_type, const char *name)
+{
+	struct str piece, value;
+
+	str_split(&content_type, ';', &piece); /* the type itself */
+	while (str_split(&content_type, ';', &piece)) {
+		ptrdiff_t equals = str_find(piece, '=');
+
+		if (equals < 0 || !str_equal_nocase(str_trim((struct str){ piece.s, (size_t)equals }), str_of(name)))
+			continue;
+		value = str_trim((struct str){ piece.s + equals + 1, piece.len - (size_t)equals - 1 });
+		if (value.len >= 2 && value.s[0] == '"' && value.s[value.len - 1] == '"')
+			value = (struct str){ value.s + 1, value.len - 2 };
+		return value;
+	}
+	return (struct str){ NULL, 0 };
+}
+
 static bool names_any(struct str accept, const struct str *list, size_t n)
 {
 	struct str element;

@@ -64,4 +64,20 @@ void reply_page(struct request *, const struct query *, const struct page *, con
 /* Parses the query, or answers 400. */
 bool query_or_reply(struct request *, struct query *ret_query);
 
+/*
+ * Parses the request's body; the caller finishes *ret_body. False: 400 (malformed) has been answered. Dispatch does this
+ * once, before the handler of an unsafe method, and keeps the value in req->parsed.
+ */
+bool body_or_reply(struct request *, struct body_value *ret_body);
+
+/*
+ * Reads the body into a row by a table (api/fields.h): for POST and PUT. Members of fields that are not in the body
+ * stay as they are: put the defaults there first. References are looked up on the worker's connection. Texts live in
+ * the request's arena. False: 400 with the errors of all fields, 415 for a multipart body, or 5xx has been answered.
+ */
+bool request_read_or_reply(struct request *, const struct fields *, void *row);
+
+/* As request_read_or_reply for PATCH: no field is missing; *ret_present has bit i for field i of the table. */
+bool request_read_part_or_reply(struct request *, const struct fields *, void *row, uint64_t *ret_present);
+
 #endif

@@ -22,6 +22,7 @@
 
 struct route;
 struct ready;
+struct body_value;
 
 /* What every request may use; made by app/, shared by all threads, borrowed. */
 struct api_context {
@@ -105,6 +106,7 @@ struct request {
 	struct str host;            /* Host, checked */
 	bool secure;                /* the client used https */
 	bool peer_trusted;          /* the peer is in TRUSTED_PROXIES */
+	struct body_value *parsed;  /* the body as a value, while the handler of an unsafe method runs; else NULL */
 	struct str origin_prefix;   /* scheme://host of this request, for absolute URLs; CACHED_ORIGIN_MARK while a shared value is made */
 
 	struct reply reply;

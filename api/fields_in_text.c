@@ -1,0 +1,122 @@
+/* Readers of the kinds that are texts, and of JSON kept as text: http.md 4. */
+#include "api/fields_in_impl.h"
+#include "api/json_in.h"
+#include "api/text_form.h"
+
+bool store_text(struct reading *r, struct str text, struct str *member)
+{
+	*member = arena_str(r->in->arena, text);
+	return member->s || give_up(r, ERR_NOMEM);
+}
+
+/* The trimmed text, after all checks but that of its form. */
+static bool read_trimmed(struct reading *r, const struct field *f, const json_t *value, char space[40], struct str *ret_text)
+{
+	struct str text;
+
+	if (!scalar_text(value, space, &text))
+		return refuse(r, "Chaîne de texte non valide.");
+	text = str_trim_unicode(text);
+	if (!text.len && !(f->flags & FIELD_BLANK))
+		return refuse(r, "Ce champ ne peut être vide.");
+	if (str_find(text, '\0') >= 0)
+		return refuse(r, "Le caractère nul n'est pas autorisé.");
+	if (f->max_chars && str_count_chars(text) > f->max_chars)
+		return refuse(r, "Assurez-vous que ce champ comporte au plus %u caractères.", f->max_chars);
+	*ret_text = text;
+	return true;
+}
+
+/* A text of a form; an empty one, where it is allowed, has none. */
+static bool read_formed(struct reading *r, const struct field *f, const json_t *value, bool (*is_formed)(struct str), const char *message,
+                        struct str *member)
+{
+	char space[40];
+	struct str text;
+
+	if (!read_trimmed(r, f, value, space, &text))
+		return false;
+	if (text.len && !is_formed(text))
+		return refuse(r, "%s", message);
+	return store_text(r, text, member);
+}
+
+static bool is_any(struct str text)
+{
+	(void)text;
+	return true;
+}
+
+bool read_text(struct reading *r, const struct field *f, const json_t *value, void *member)
+{
+	return read_formed(r, f, value, is_any, "", member);
+}
+
+bool read_slug(struct reading *r, const struct field *f, const json_t *value, void *member)
+{
+	return read_formed(r, f, value, is_slug,
+	                   "Ce champ ne peut contenir que des lettres, des nombres, des tirets bas et des traits d'union.", member);
+}
+
+bool read_email(struct reading *r, const struct field *f, const json_t *value, void *member)
+{
+	return read_formed(r, f, value, is_email, "Saisissez une adresse e-mail valide.", member);
+}
+
+bool read_url(struct reading *r, const struct field *f, const json_t *value, void *member)
+{
+	return read_formed(r, f, value, is_url, "Saisissez une URL valide.", member);
+}
+
+/* The exact value; nothing is trimmed. */
+bool read_choice(struct reading *r, const struct field *f, const json_t *value, void *member)
+{
+	char space[40];
+	struct str text;
+	bool is_text = scalar_text(value, space, &text);
+
+	if (is_text && !text.len && f->flags & FIELD_BLANK) {
+		*(struct str *)member = (struct str){ "", 0 };
+		return true;
+	}
+	for (size_t i = 0; is_text && f->choices[i]; i++) {
+		if (str_is(text, f->choices[i])) {
+			*(struct str *)member = str_of(f->choices[i]);
+			return true;
+		}
+	}
+	return refuse(r, "Ce n'est pas un choix valide.");
+}
+
+bool read_file(struct reading *r, const struct field *f, const json_t *value, void *member)
+{
+	(void)f, (void)value, (void)member;
+	return refuse(r, "La donnée envoyée n'est pas un fichier.");
+}
+
+static bool store_json(struct reading *r, const json_t *value, struct json_text *member)
+{
+	struct buf b CLEANUP(buf_finish) = BUF_EMPTY;
+
+	if (json_has_nul(value))
+		return refuse(r, "Le caractère nul n'est pas autorisé.");
+	json_write(&b, value);
+	return b.failed ? give_up(r, ERR_NOMEM) : store_text(r, buf_view(&b), &member->text);
+}
+
+/* In a form the text is JSON itself. */
+bool read_json(struct reading *r, const struct field *f, const json_t *value, void *member)
+{
+	json_t *parsed CLEANUP(json_decrefp) = NULL;
+	struct str text = { json_string_value(value), json_string_length(value) };
+	const char *why;
+	int error;
+
+	(void)f;
+	if (!r->in->body->is_form)
+		return store_json(r, value, member);
+	error = json_read(text, &parsed, &why);
+	if (error == ERR_INVALID)
+		return refuse(r, "La valeur doit être un JSON valide.");
+	return error < 0 ? give_up(r, error) : store_json(r, parsed, member);
+}

@@ -1,0 +1,45 @@
+/* From the body of a request to a checked struct: http.md 3 and 4. */
+#include "api/body.h"
+#include "api/media_type_impl.h"
+#include "api/reply.h"
+
+bool body_or_reply(struct request *req, struct body_value *ret_body)
+{
+	const char *why;
+	int r = body_read(req->headers.content_type, req->body, &req->arena, ret_body, &why);
+
+	if (r == ERR_INVALID)
+		reply_detail(req, 400, why);
+	else if (r < 0)
+		reply_error(req, r);
+	return r == 0;
+}
+
+static bool read_or_reply(struct request *req, const struct fields *fields, bool partial, void *row, uint64_t *ret_present)
+{
+	const struct fields_input in = { .body = req->parsed, .arena = &req->arena, .db = req->worker->db, .partial = partial };
+	struct buf errors = BUF_EMPTY;
+	int r;
+
+	if (req->body.len && body_kind(req->headers.content_type) == BODY_MULTIPART) {
+		reply_detail(req, 415, "Type de média non pris en charge.");
+		return false;
+	}
+	r = fields_read(fields, &in, row, &errors, ret_present);
+	if (r == ERR_INVALID)
+		reply_json_take(req, 400, &errors);
+	else if (r < 0)
+		reply_error(req, r);
+	buf_finish(&errors);
+	return r == 0;
+}
+
+bool request_read_or_reply(struct request *req, const struct fields *fields, void *row)
+{
+	return read_or_reply(req, fields, /* partial: */ false, row, NULL);
+}
+
+bool request_read_part_or_reply(struct request *req, const struct fields *fields, void *row, uint64_t *ret_present)
+{
+	return read_or_reply(req, fields, /* partial: */ true, row, ret_present);
+}
