@@ -89,9 +89,12 @@ struct head_verdict head_version_check(struct str v, bool *ret_http_1_1)
 
 static bool has_only_uri_bytes(struct str s)
 {
-	for (size_t i = 0; i < s.len; i++)
-		if (s.s[i] <= 0x20 || s.s[i] == 0x7f || s.s[i] == '#') /* char is signed here: beyond ASCII is below 0 */
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.s[i];
+
+		if (c <= 0x20 || c >= 0x7f || c == '#')
 			return false;
+	}
 	return s.len > 0;
 }
 
@@ -106,7 +109,8 @@ static size_t scheme_length(struct str target)
 	return 0;
 }
 
-static struct head_verdict split_absolute(struct str target, size_t scheme, struct arena *arena, struct str *ret_target, struct str *ret_authority)
+static struct head_verdict split_absolute(struct str target, size_t scheme, struct arena *arena, struct str *ret_target,
+                                          struct str *ret_authority)
 {
 	struct str rest = { target.s + scheme, target.len - scheme };
 	struct str authority = rest;
@@ -128,7 +132,8 @@ static struct head_verdict split_absolute(struct str target, size_t scheme, stru
 	return fine;
 }
 
-struct head_verdict head_target_split(struct str method, struct str target, struct arena *arena, struct str *ret_target, struct str *ret_authority)
+struct head_verdict head_target_split(struct str method, struct str target, struct arena *arena, struct str *ret_target,
+                                      struct str *ret_authority)
 {
 	size_t scheme;
 
@@ -185,9 +190,10 @@ static struct head_verdict scan_field(struct head *h, struct str line)
 	if (colon < 0)
 		return refuse(400, "En-tête invalide.");
 	name = (struct str){ line.s, (size_t)colon };
-	value = str_trim((struct str){ line.s + colon + 1, line.len - (size_t)colon - 1 });
+	value = (struct str){ line.s + colon + 1, line.len - (size_t)colon - 1 };
 	if (!head_is_token(name) || !head_is_field_value(value)) /* a folded line or a space before the colon is no token */
 		return refuse(400, "En-tête invalide.");
+	value = str_trim(value);
 	if (is_name(name, "upgrade")) {
 		h->upgrade_is_websocket = !h->upgrade_seen && is_name(value, "websocket");
 		h->upgrade_seen = true;

@@ -36,18 +36,18 @@ struct head_framing {
 enum head_state {
 	HEAD_PARTIAL, /* more bytes are needed */
 	HEAD_WHOLE,
-	HEAD_BAD,     /* verdict says why */
+	HEAD_BAD, /* verdict says why */
 };
 
 /* A scan in progress; offsets are into the bytes given to head_scan. */
 struct head {
 	size_t max_bytes;
-	size_t at;                   /* first byte not looked at yet: always the start of a line */
+	size_t at; /* first byte not looked at yet: always the start of a line */
 	unsigned fields;
-	bool has_line;               /* the request line has been read */
+	bool has_line; /* the request line has been read */
 	bool http_1_1;
 	bool upgrade_seen;
-	bool upgrade_is_websocket;   /* exactly one Upgrade field, and it says exactly "websocket" */
+	bool upgrade_is_websocket; /* exactly one Upgrade field, and it says exactly "websocket" */
 	size_t method_at, method_len;
 	size_t target_at, target_len;
 	struct head_framing framing;
@@ -84,6 +84,7 @@ struct head_verdict head_version_check(struct str version, bool *ret_http_1_1);
  * counts) and the authority, which then stands in for Host. Everything else is 400: authority-form, white space,
  * control characters, bytes beyond ASCII, a fragment, user information.
  */
-struct head_verdict head_target_split(struct str method, struct str target, struct arena *, struct str *ret_target, struct str *ret_authority);
+struct head_verdict head_target_split(struct str method, struct str target, struct arena *, struct str *ret_target,
+                                      struct str *ret_authority);
 
 #endif

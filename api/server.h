@@ -9,12 +9,25 @@
 struct server;
 
 /*
+ * Takes the socket of a WebSocket request: GET /ws/… with exactly "Upgrade: websocket", its checked head still unread.
+ * True: the socket is the taker's, who calls server_upgraded_closed just before he closes it. False: it is refused.
+ * Door thread; must not block.
+ */
+typedef bool (*server_upgrade_fn)(void *arg, int fd, const struct sockaddr_storage *peer);
+
+/*
  * Listens (HOST, PORT, or the socket passed by systemd: LISTEN_FDS) and prepares the threads; serves nothing yet.
  * ERR_CONFIG for an address that cannot be listened on (in use, not ours), text in *err.
  */
 int server_create(const struct api_context *, struct server **ret_server, struct error *err);
 
-/* Starts the threads. */
+/* Who takes WebSocket requests; nobody: they get 503. Before server_start. */
+void server_on_upgrade(struct server *, server_upgrade_fn, void *arg);
+
+/* A socket that was taken is about to be closed. Any thread. */
+void server_upgraded_closed(struct server *, int fd);
+
+/* Starts the threads. ERR_IO, ERR_NOMEM; server_destroy is still to be called. */
 int server_start(struct server *, struct error *err);
 
 /* The port it listens on. */
@@ -22,6 +35,9 @@ int server_port(const struct server *);
 
 /* Stops accepting at once; answers still running get until deadline_us (monotonic), then connections are cut. Returns how many were cut. */
 int server_stop(struct server *, int64_t deadline_us);
+
+/* Open connections of clients. Any thread. */
+int server_connections(const struct server *);
 
 /* After server_stop; NULL is fine. */
 void server_destroy(struct server *);
