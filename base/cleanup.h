@@ -16,10 +16,12 @@
 /* Yields the pointer and leaves NULL behind, so that the scope no longer frees it. */
 #define TAKE(p) __extension__({ __typeof__(p) taken_ = (p); (p) = NULL; taken_; })
 
-/* The number of elements of a true array (a pointer does not compile). */
+/*
+ * The number of elements of a true array (of a pointer: an array type of negative size, which does not compile). The
+ * argument may be a compound literal of values known only at run time, which clang refuses inside a struct declaration.
+ */
 #define N_ELEMENTS(a) \
-	(sizeof(a) / sizeof((a)[0]) + \
-	 0 * sizeof(struct { _Static_assert(!__builtin_types_compatible_p(__typeof__(a), __typeof__(&(a)[0])), "not an array"); int x_; }))
+	(sizeof(a) / sizeof((a)[0]) + 0 * sizeof(char[1 - 2 * __builtin_types_compatible_p(__typeof__(a), __typeof__(&(a)[0]))]))
 
 /* For CLEANUP on malloc'ed memory of any pointer type. */
 static inline void cleanup_free(void *pointer_to_pointer)
