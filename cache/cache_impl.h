@@ -4,6 +4,8 @@
 #ifndef CACHE_CACHE_IMPL_H
 #define CACHE_CACHE_IMPL_H
 
+#include <pthread.h>
+
 #include "base/metrics.h"
 #include "cache/cache.h"
 #include "cache/flight_impl.h"
@@ -11,10 +13,20 @@
 
 enum cache_backend { BACKEND_MEMORY, BACKEND_REDIS, BACKENDS };
 
+struct outage;
+struct tracking;
+
 struct cache {
 	size_t max_bytes; /* of level 1 */
 	struct local *local;
 	struct flights *flights;
+	/* Level 2 */
+	struct redis *redis;         /* borrowed */
+	bool shared;                 /* its cache usage is configured; without it the rest of this group is not used */
+	struct outage *outage;       /* what Redis has missed */
+	struct tracking *tracking;   /* what other processes change; carries our own changes */
+	pthread_mutex_t repair_lock; /* one at a time tells Redis what it has missed */
+	_Atomic int64_t last_stamp;  /* of level2_stamp */
 	/* Metrics */
 	struct metric *hits[BACKENDS], *misses[BACKENDS];
 	struct metric *too_large;       /* values not stored */

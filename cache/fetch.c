@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "cache/cache_impl.h"
 #include "cache/front_impl.h"
+#include "cache/level2_impl.h"
 
 #define FLIGHT_WAIT_US (200 * US_PER_MS)
 
@@ -36,26 +37,50 @@ static bool look(struct fetch *f)
 	return true;
 }
 
-/* Keeps the value in level 1 for ttl_us from now. */
+/* Keeps the value in level 1 for ttl_us from now. A key that cannot be stored is loaded each time. */
 static void keep_value(struct fetch *f, int64_t ttl_us)
 {
 	int64_t expires_us = cache_local_expiry_us(f->cache, ttl_us);
 
-	if (local_store(f->cache->local, f->key, f->got.token, f->got.value, expires_us))
+	if (cache_key_valid(f->key) && local_store(f->cache->local, f->key, f->got.token, f->got.value, expires_us))
 		f->got.expires_us = expires_us;
 }
 
-/* The value from the source, stored where it may be. */
-static int load_source(struct fetch *f)
+/*
+ * The value from the source, stored where it may be. generation: of level 2, "" when it is not to be stored there. What
+ * level 2 refuses because the key has changed is not kept in memory either, though our token may not know it yet.
+ */
+static int load_source(struct fetch *f, const char *generation)
 {
-	int r = f->load->load(f->load->arg, &f->got.value);
+	const struct cache_load *load = f->load;
+	int64_t began_us = clock_monotonic_us();
+	bool fresh = true;
+	int r = load->load(load->arg, &f->got.value);
 
 	if (r < 0)
 		return r;
-	if (f->got.value->len > CACHE_MAX_VALUE_BYTES)
+	if (f->got.value->len > CACHE_MAX_VALUE_BYTES) {
 		metric_add(f->cache->too_large, 1);
-	else if (cache_key_valid(f->key))
-		keep_value(f, f->load->ttl_s * US_PER_S);
+		return 0;
+	}
+	if (*generation && clock_monotonic_us() - began_us < LEVEL2_LOAD_LIMIT_US)
+		fresh = level2_store(f->cache, f->budget, f->key, generation, f->got.value, load->ttl_s);
+	if (fresh)
+		keep_value(f, load->ttl_s * US_PER_S);
+	return 0;
+}
+
+/* The value from level 2, else from the source. */
+static int load_value(struct fetch *f)
+{
+	struct level2_found found = { 0 };
+
+	if (f->cache->shared && cache_key_valid(f->key))
+		level2_find(f->cache, f->budget, f->key, f->got.token, true, &found);
+	if (!found.value)
+		return load_source(f, found.generation);
+	f->got.value = found.value;
+	f->got.expires_us = found.expires_us;
 	return 0;
 }
 
@@ -77,7 +102,7 @@ static int lead(struct fetch *f)
 	/* Between our look and our flight another one may have landed. */
 	if (look(f) && f->got.object)
 		return 0;
-	r = f->got.value ? 0 : load_source(f);
+	r = f->got.value ? 0 : load_value(f);
 	return r < 0 ? r : make_object(f);
 }
 
@@ -91,12 +116,12 @@ static int fly(struct fetch *f)
 
 	flight = flight_join(flights, f->key, f->got.token, &leader);
 	if (!flight)
-		return load_source(f);
+		return load_value(f);
 	if (leader) {
 		r = lead(f);
 		flight_land(flights, flight, f->got.value ? 0 : r, f->got.value); /* without the object, they make their own */
 	} else if (!flight_wait(flights, flight, FLIGHT_WAIT_US, &r, &f->got.value)) {
-		r = load_source(f);
+		r = load_value(f);
 	} else if (r == 0) {
 		look(f);
 	}
@@ -112,7 +137,7 @@ static int find_object(struct fetch *f)
 	f->kept = f->got.object;
 	metric_add(f->got.value ? f->cache->hits[BACKEND_MEMORY] : f->cache->misses[BACKEND_MEMORY], 1);
 	if (!f->got.value)
-		r = cache_key_valid(f->key) ? fly(f) : load_source(f);
+		r = fly(f);
 	if (r == 0 && !f->got.object)
 		r = make_object(f);
 	return r;
