@@ -139,6 +139,18 @@ static int migrate_schema(struct service *s, struct error *err)
 	return 0;
 }
 
+/* Called by whatever thread saw it. */
+static void note_database(void *arg, bool available)
+{
+	struct service *s = arg;
+	const char *shown = db_shown_url(s->db);
+
+	if (available)
+		log_write(LOG_INFO, "app", "database.available", LOG_FIELDS(LOG_STR("database", shown)), "the database answers again");
+	else
+		log_write(LOG_ERROR, "app", "database.unavailable", LOG_FIELDS(LOG_STR("database", shown)), "the database does not answer");
+}
+
 static int start_database(struct service *s, struct error *err)
 {
 	int r;
@@ -146,6 +158,7 @@ static int start_database(struct service *s, struct error *err)
 	r = command_open_database(s->settings, s->settings->migrate_on_start, &s->db, err);
 	if (r < 0)
 		return r;
+	db_watch(s->db, note_database, s);
 	log_write(LOG_INFO, "app", "database.opened", LOG_FIELDS(LOG_STR("database", db_shown_url(s->db))), "database %s",
 	          db_shown_url(s->db));
 	if (db_read_only(s->db))
