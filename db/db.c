@@ -23,6 +23,8 @@ static const struct db_driver *driver_of_url(const char *url)
 
 	if (str_starts(s, "sqlite://"))
 		return &sqlite_driver;
+	if (str_starts(s, "postgres://") || str_starts(s, "postgresql://"))
+		return &postgresql_driver;
 	return NULL;
 }
 

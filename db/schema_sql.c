@@ -27,7 +27,8 @@
 #define COLUMN(name_, type_, flags_)           { .what = SCHEMA_COLUMN, .name = #name_, .type = type_, .flags = flags_ },
 #define REFERENCE(name_, type_, flags_, to, rule_) \
 	{ .what = SCHEMA_COLUMN, .name = #name_, .type = type_, .flags = flags_, .refers_to = #to, .rule = rule_ },
-#define INDEX(name_, flags_, columns_, where_) { .what = SCHEMA_INDEX, .name = #name_, .flags = flags_, .columns = columns_, .where = where_ },
+#define INDEX(name_, flags_, columns_, where_) \
+	{ .what = SCHEMA_INDEX, .name = #name_, .flags = flags_, .columns = columns_, .where = where_ },
 #define MIGRATION(app, name_)                  { .what = SCHEMA_MIGRATION, .name = #app, .columns = name_ },
 /* clang-format on */
 

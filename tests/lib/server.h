@@ -38,6 +38,7 @@ struct test_postgres {
 /* Starts one with an empty database "test" (as user postgres when root, since it refuses root); waits until it answers. */
 void test_postgres_start(struct test_postgres *);
 void test_postgres_stop(struct test_postgres *);
+void test_postgres_halt(struct test_postgres *);    /* at once; folder and data stay, for test_postgres_restart */
 void test_postgres_restart(struct test_postgres *); /* the same data, the same port */
 
 #endif
