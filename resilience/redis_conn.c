@@ -272,6 +272,7 @@ static struct redis_conn *create(const struct redis_url *url)
 	if (!c)
 		return NULL;
 	c->fd = -1;
+	c->waits_for = POLLIN;
 	snprintf(c->shown, sizeof(c->shown), "%.*s", (int)sizeof(c->shown) - 1, url->shown);
 	if (reply_reader_init(&c->reader) < 0) {
 		redis_conn_destroy(c);

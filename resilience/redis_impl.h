@@ -61,8 +61,8 @@ struct member {
 	struct member *next;
 	/* Before the usage closes, under this generation; negative keeps it open. conn is the trial's connection. */
 	int (*renew)(struct member *, struct redis_conn *conn, uint64_t generation, int64_t deadline_us);
-	/* The usage is not closed: give up what belongs to an older generation. */
-	void (*drop)(struct member *);
+	/* The usage has moved: give up what belongs to an older generation, or begin. Must not wait. */
+	void (*moved)(struct member *);
 };
 
 struct recovery_hook {

@@ -149,11 +149,11 @@ static int renew(struct member *m, struct redis_conn *trial, uint64_t generation
 	return r;
 }
 
-static void drop(struct member *m)
+static void moved(struct member *m)
 {
 	struct redis_link *l = link_of(m);
 
-	if (!wait_turn(l, 0))
+	if (breaker_allows(&l->usage->breaker, NULL) || !wait_turn(l, 0))
 		return; /* its call fails of itself, and closes it */
 	close_link(l);
 	end_turn(l);
@@ -169,7 +169,7 @@ struct redis_link *redis_link_create(struct redis *redis, enum redis_usage usage
 	if (!l)
 		return NULL;
 	l->member.renew = renew;
-	l->member.drop = drop;
+	l->member.moved = moved;
 	l->usage = &redis->usages[usage];
 	l->setup = setup;
 	l->arg = arg;

@@ -106,6 +106,14 @@ static int renew_members(struct usage *u, struct redis_conn *c, uint64_t generat
 	return r;
 }
 
+static void tell_members(struct usage *u)
+{
+	pthread_mutex_lock(&u->members_lock);
+	for (struct member *m = u->members; m; m = m->next)
+		m->moved(m);
+	pthread_mutex_unlock(&u->members_lock);
+}
+
 static int run_hooks(struct usage *u, struct redis_conn *c, struct outage *o)
 {
 	int64_t deadline = clock_monotonic_us() + HOOKS_LIMIT_US;
@@ -155,6 +163,7 @@ static void make_trial(struct usage *u, uint64_t generation)
 	c->generation = generation + 1; /* the one that closing makes */
 	usage_recovered(u, generation);
 	pool_add(&u->pool, c, &u->breaker);
+	tell_members(u);
 }
 
 /* ---- rounds ---- */
@@ -215,10 +224,7 @@ static void let_go(struct usage *u)
 	if (breaker_allows(&u->breaker, NULL))
 		return;
 	pool_drain(&u->pool);
-	pthread_mutex_lock(&u->members_lock);
-	for (struct member *m = u->members; m; m = m->next)
-		m->drop(m);
-	pthread_mutex_unlock(&u->members_lock);
+	tell_members(u);
 }
 
 static void end_first_round(struct server *s)

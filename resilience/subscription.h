@@ -1,7 +1,7 @@
 /*
  * A subscription: one thread and one connection that receive what is published on channels, renewed after every outage,
  * and proven alive by a canary (spec resilience.md 2.3): each second the process publishes a counter on
- * egoejo:canary:<origin>… and must receive it within 1 s; two misses in a row mean a deaf subscription, which is then
+ * egoejo:canary:<origin>:<name> and must receive it within 1 s; two misses in a row mean a deaf subscription, which is then
  * rebuilt, and opens the breaker of its usage when so configured.
  *
  * Callbacks run on the subscription's thread and must not block.
@@ -30,7 +30,7 @@ struct subscription *subscription_create(struct redis *, const struct subscripti
 /* Stops, joins, frees. NULL is fine. */
 void subscription_destroy(struct subscription *);
 
-/* Subscribed now, and its canary was heard in time. */
+/* Subscribed now, and no canary is missing. */
 bool subscription_live(const struct subscription *);
 
 #endif
