@@ -19,7 +19,8 @@ struct test_redis {
 	pid_t pid;
 	int port;
 	char folder[64];
-	char password[32]; /* "" = none */
+	char password[32];   /* "" = none */
+	char arguments[512]; /* the further ones, one after the other, each with its NUL; for the restart */
 };
 
 /* Starts one (port 0: a free one) and waits until it answers PING. Further arguments for the command line end with NULL. */
