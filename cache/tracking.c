@@ -110,8 +110,8 @@ static int set_up_link(struct redis_conn *conn, int64_t deadline_us, void *arg)
 	return r;
 }
 
-int tracking_call(struct tracking *t, struct redis_budget *budget, const char *op, const struct redis_command *commands, size_t n,
-                  struct redis_reply **ret_replies)
+static int call(struct tracking *t, struct redis_budget *budget, const char *op, const struct redis_command *commands, size_t n,
+                struct redis_reply **ret_replies)
 {
 	int r;
 
@@ -121,6 +121,16 @@ int tracking_call(struct tracking *t, struct redis_budget *budget, const char *o
 	r = redis_link_call(t->link, budget, op, commands, n, ret_replies);
 	if (r < 0)
 		set_sent_to(t, 0); /* a failed connection is closed, and its tracking ends with it */
+	return r;
+}
+
+int tracking_call(struct tracking *t, struct redis_budget *budget, const char *op, const struct redis_command *commands, size_t n,
+                  struct redis_reply **ret_replies)
+{
+	int r = call(t, budget, op, commands, n, ret_replies);
+
+	if (r < 0)
+		tracking_wake(t);
 	return r;
 }
 
@@ -176,7 +186,7 @@ static void on_breaker(enum redis_usage usage, enum breaker_state state, void *a
 
 static int call_link(void *arg, const struct redis_command *commands, size_t n, struct redis_reply **ret_replies)
 {
-	return tracking_call(arg, NULL, "repair", commands, n, ret_replies);
+	return call(arg, NULL, "repair", commands, n, ret_replies);
 }
 
 static void keep(void *arg)
@@ -190,7 +200,7 @@ static void keep(void *arg)
 		return;
 	if (heard_by(t) && !tracking_live(t))
 		redis_link_reset(t->link); /* the next connection is set up for the one that listens now */
-	tracking_call(t, NULL, "ping", &ping, 1, &reply);
+	call(t, NULL, "ping", &ping, 1, &reply);
 	redis_replies_free(&reply, 1);
 	repair_run(t->cache, &way);
 }
