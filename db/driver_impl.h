@@ -81,7 +81,8 @@ struct db {
 
 struct prepared_entry {
 	const void *key; /* NULL = free */
-	void *prepared;
+	void *prepared;  /* the driver's */
+	size_t n_params; /* that the text asks for; further arguments are not passed on */
 };
 
 /* Open addressing, at most half full, no removal of single entries. */
@@ -127,8 +128,12 @@ int conn_run_closure(struct db_conn *, db_write_fn fn, void *arg);
 /* Forgets (finalizes) all prepared statements: the session that knew them is gone, or the connection closes. */
 void conn_forget_prepared(struct db_conn *);
 
-/* The prepared form of the statement whose identity is key, made at its first use on this connection. */
-int conn_prepare(struct db_conn *, const void *key, const struct db_statement *, const struct db_param *, size_t n, void **ret_prepared);
+/*
+ * The prepared form of the statement whose identity is key, made at its first use on this connection; the entry is valid
+ * until the next call. ERR_INTERNAL when it asks for more than n parameters.
+ */
+int conn_prepare(struct db_conn *, const void *key, const struct db_statement *, const struct db_param *, size_t n,
+                 const struct prepared_entry **ret_entry);
 
 /* Moves the availability and its gauge; calls the watcher on a change. Any thread. */
 void db_set_available(struct db *, bool available);

@@ -54,7 +54,22 @@ static void add_expanded(struct buf *text, const char *sql, const struct db_row 
 	buf_add_text(text, sql);
 }
 
-static int prepare_new(struct db_conn *conn, const struct db_statement *st, const struct db_param *params, size_t n, void **ret_prepared)
+/* The highest n of "$n" in the text. */
+static size_t count_params(const char *sql)
+{
+	size_t most = 0;
+
+	for (const char *p = strchr(sql, '$'); p; p = strchr(p + 1, '$')) {
+		size_t n = strtoul(p + 1, NULL, 10);
+
+		if (p[1] >= '1' && p[1] <= '9' && n > most)
+			most = n;
+	}
+	return most;
+}
+
+static int prepare_new(struct db_conn *conn, const struct db_statement *st, const struct db_param *params, size_t n,
+                       struct prepared_entry *e)
 {
 	CLEANUP(buf_finish) struct buf text = BUF_EMPTY;
 	const char *own = conn->db->driver->engine == DB_SQLITE ? st->sqlite : st->postgresql;
@@ -65,11 +80,14 @@ static int prepare_new(struct db_conn *conn, const struct db_statement *st, cons
 	add_expanded(&text, sql, st->row);
 	if (text.failed)
 		return ERR_NOMEM;
-	return conn->db->driver->prepare(conn, text.data, st->row ? st->row->n : 0, params, n, ret_prepared);
+	e->n_params = count_params(text.data);
+	if (e->n_params > n)
+		return conn_fail(conn, ERR_INTERNAL, "%zu arguments for %zu parameters", n, e->n_params);
+	return conn->db->driver->prepare(conn, text.data, st->row ? st->row->n : 0, params, e->n_params, &e->prepared);
 }
 
 int conn_prepare(struct db_conn *conn, const void *key, const struct db_statement *st, const struct db_param *params, size_t n,
-                 void **ret_prepared)
+                 const struct prepared_entry **ret_entry)
 {
 	struct prepared_table *t = &conn->prepared;
 	struct prepared_entry *e;
@@ -79,13 +97,15 @@ int conn_prepare(struct db_conn *conn, const void *key, const struct db_statemen
 		return ERR_NOMEM;
 	e = &t->entries[slot_of(t, key)];
 	if (!e->key) {
-		r = prepare_new(conn, st, params, n, &e->prepared);
+		r = prepare_new(conn, st, params, n, e);
 		if (r < 0)
 			return r;
 		e->key = key;
 		t->n++;
 	}
-	*ret_prepared = e->prepared;
+	if (e->n_params > n)
+		return conn_fail(conn, ERR_INTERNAL, "%zu arguments for %zu parameters", n, e->n_params);
+	*ret_entry = e;
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "db/driver_impl.h"
+#include "db/value_impl.h"
 
 /* Scratch beyond this is given back after the select that needed it. */
 #define ROWS_KEPT_BYTES (256 * 1024)
@@ -118,16 +119,16 @@ struct call {
 static int run_entered(struct db_conn *conn, struct call *call)
 {
 	const struct db_driver *driver = conn->db->driver;
-	void *prepared;
-	int r = conn_prepare(conn, call->key, call->statement, call->params, call->n, &prepared);
+	const struct prepared_entry *e;
+	int r = conn_prepare(conn, call->key, call->statement, call->params, call->n, &e);
 
 	if (r < 0)
 		return r;
 	buf_clear(&conn->rows);
-	r = driver->start(conn, prepared, call->params, call->n);
+	r = driver->start(conn, e->prepared, call->params, e->n_params);
 	if (r == 0)
-		r = fetch(conn, call->statement->row, prepared, call->arena, call->max_rows);
-	call->changed = driver->finish(conn, prepared);
+		r = fetch(conn, call->statement->row, e->prepared, call->arena, call->max_rows);
+	call->changed = driver->finish(conn, e->prepared);
 	return r;
 }
 
@@ -164,7 +165,7 @@ static int hand_over_rows(struct db_conn *conn, const struct db_row *row, struct
 	if (rows.n) {
 		rows.items = arena_alloc(arena, conn->rows.len);
 		if (!rows.items)
-			return arena->used_bytes + conn->rows.len > arena->limit_bytes ? ERR_LIMIT : ERR_NOMEM;
+			return value_arena_error(arena, conn->rows.len);
 		memcpy(rows.items, conn->rows.data, conn->rows.len);
 	}
 	*ret_rows = rows;

@@ -55,12 +55,18 @@ bool value_is_null(const struct db_param *p)
 	}
 }
 
+int value_arena_error(const struct arena *arena, size_t n)
+{
+	/* The arena rounds up to its alignment. */
+	return arena->used_bytes + n + sizeof(max_align_t) > arena->limit_bytes ? ERR_LIMIT : ERR_NOMEM;
+}
+
 int value_copy(struct arena *arena, const void *bytes, size_t n, struct str *ret_copy)
 {
 	char *copy = arena_strndup(arena, bytes, n);
 
 	if (!copy)
-		return arena->used_bytes + n + 1 > arena->limit_bytes ? ERR_LIMIT : ERR_NOMEM;
+		return value_arena_error(arena, n + 1);
 	*ret_copy = (struct str){ copy, n };
 	return 0;
 }

@@ -23,6 +23,9 @@ bool value_is_null(const struct db_param *);
  */
 int value_from_text(enum kind, struct str text, struct arena *, void *member);
 
+/* Why the arena just refused n bytes: ERR_LIMIT (its own) or ERR_NOMEM. */
+int value_arena_error(const struct arena *, size_t n);
+
 /* Copies bytes into the arena, NUL-terminated. ERR_LIMIT (the arena's), ERR_NOMEM. */
 int value_copy(struct arena *, const void *bytes, size_t n, struct str *ret_copy);
 
