@@ -18,7 +18,12 @@ from lib.database import Database  # noqa: E402
 from lib.postgres import Postgres  # noqa: E402
 from lib.proxy import Proxy  # noqa: E402
 from lib.redis_server import RedisServer  # noqa: E402
-from lib.server import Server, run  # noqa: E402
+from lib.server import BINARY, Server, run  # noqa: E402
+
+
+def pytest_sessionstart(session):
+    if not os.access(BINARY, os.X_OK):
+        pytest.exit(f"{BINARY} is not built: ./dev build, or name another in EGOEJO", 2)
 
 
 def _make_folder():

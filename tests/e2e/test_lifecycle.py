@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 
@@ -212,8 +213,8 @@ def test_a_socket_that_systemd_passes_is_served(start_server):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port, fd = listener.getsockname()[1], listener.fileno()
         # LISTEN_PID must be the process that execs; the socket must be descriptor 3
-        wrapper = ["sh", "-c", f'[ {fd} = 3 ] || exec 3<&{fd}; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@"', "sh"]
-        server = start_server(wrapper=wrapper, pass_fds=(fd,), PORT="0")
+        become = f"import os, sys; os.dup2({fd}, 3); os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1'); os.execv(sys.argv[1], sys.argv[1:])"
+        server = start_server(wrapper=[sys.executable, "-c", become], pass_fds=(fd,), PORT="0")
         assert server.port == port
         assert server.get("/readyz").status == 200
         server.stop()
