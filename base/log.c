@@ -114,6 +114,26 @@ static struct str cut(struct str text)
 	return text;
 }
 
+/* Three decimals, as "%.3f" but for ties. The access log writes one per request: printf took a third of its time. */
+static void add_decimals(struct buf *line, double number)
+{
+	int64_t thousandths;
+	char fraction[4];
+
+	if (fabs(number) > 1e12) {
+		buf_addf(line, "%.3f", number);
+		return;
+	}
+	thousandths = llround(fabs(number) * 1000);
+	if (number < 0 && thousandths)
+		buf_add_char(line, '-');
+	json_add_int(line, thousandths / 1000);
+	fraction[0] = '.';
+	for (int i = 3; i > 0; i--, thousandths /= 10)
+		fraction[i] = (char)('0' + thousandths % 10);
+	buf_add(line, fraction, sizeof(fraction));
+}
+
 static void add_field_value(struct buf *line, const struct log_field *f)
 {
 	switch (f->kind) {
@@ -122,7 +142,7 @@ static void add_field_value(struct buf *line, const struct log_field *f)
 		break;
 	case LOG_FIELD_FLOAT:
 		if (isfinite(f->number))
-			buf_addf(line, "%.3f", f->number);
+			add_decimals(line, f->number);
 		else
 			buf_add_text(line, "null");
 		break;
@@ -142,8 +162,15 @@ static void add_json(struct buf *line, enum log_level level, const char *logger,
 	char ts[CLOCK_ISO_SIZE];
 
 	clock_format_log(clock_now(), ts);
-	buf_addf(line, "{\"ts\":\"%s\",\"level\":\"%s\",\"logger\":\"%s\",\"event\":\"%s\",\"message\":", ts, level_names[level], logger,
-	         event);
+	buf_add_text(line, "{\"ts\":\"");
+	buf_add_text(line, ts);
+	buf_add_text(line, "\",\"level\":\"");
+	buf_add_text(line, level_names[level]);
+	buf_add_text(line, "\",\"logger\":\"");
+	buf_add_text(line, logger);
+	buf_add_text(line, "\",\"event\":\"");
+	buf_add_text(line, event);
+	buf_add_text(line, "\",\"message\":");
 	json_add_text(line, message);
 	for (size_t i = 0; i < n; i++) {
 		if (is_absent(&fields[i]))
