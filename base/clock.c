@@ -1,3 +1,7 @@
+/*
+ * Dates are worked out here rather than by the C library: its functions know time zones, take locks, and read no
+ * microseconds. Days are counted in eras of 400 years whose years begin in March, so that the leap day comes last.
+ */
 #include "base/clock.h"
 
 #include <stdatomic.h>

@@ -3,7 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int error_set(struct error *err, int code, const char *format, ...)
+/* In parentheses, because for the analyzer there is a macro of this name. */
+int(error_set)(struct error *err, int code, const char *format, ...)
 {
 	va_list args;
 

@@ -25,6 +25,9 @@ struct error {
  * the text (drivers' messages have line feeds) become spaces.
  */
 int error_set(struct error *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+#ifdef __clang_analyzer__ /* it does not look into error.c, and would follow paths on which the code comes back as 0 */
+#define error_set(err, code, ...) ((error_set)(err, code, __VA_ARGS__), (code))
+#endif
 
 /* The description of a code from errors.def; static, never NULL. */
 const char *error_name(int code);

@@ -1,3 +1,7 @@
+/*
+ * Text that is valid UTF-8, nearly all of it, is copied in runs between the characters that need an escape; only when
+ * a check of the whole fails does the slow path look for what to replace.
+ */
 #include "base/json_out.h"
 
 #include <stdio.h>

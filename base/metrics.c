@@ -1,3 +1,8 @@
+/*
+ * A family's series are a linked list that only grows: whoever holds a series updates it without a lock, and rendering
+ * needs the lock only against a new one. Histogram buckets are counted apart and summed when shown, so that an
+ * observation touches one bucket, not all that are above it.
+ */
 #include "base/metrics.h"
 
 #include <pthread.h>

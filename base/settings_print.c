@@ -1,3 +1,7 @@
+/*
+ * What people see of the settings: `egoejo settings`, and the table in README. Secrets are hidden here by type, so that a
+ * new line in settings.def cannot forget it.
+ */
 #include <stdlib.h>
 
 #include "base/settings_impl.h"

@@ -1,3 +1,7 @@
+/*
+ * Nothing here allocates, but for str_percent_decode in its arena, and nothing depends on the locale: bytes above 127 are
+ * neither letters nor spaces unless the function says Unicode.
+ */
 #include "base/str.h"
 
 #include <stdlib.h>
@@ -6,7 +10,9 @@
 
 bool str_equal_nocase(struct str a, struct str b)
 {
-	if (a.len != b.len || (a.s == NULL) != (b.s == NULL))
+	if (!a.s || !b.s)
+		return !a.s && !b.s;
+	if (a.len != b.len)
 		return false;
 	for (size_t i = 0; i < a.len; i++)
 		if (str_lower(a.s[i]) != str_lower(b.s[i]))
@@ -47,7 +53,7 @@ static size_t unicode_space_at(const unsigned char *p, size_t n)
 	if (p[0] == 0xe1 && p[1] == 0x9a && p[2] == 0x80) /* U+1680 */
 		return 3;
 	if (p[0] == 0xe2 && p[1] == 0x80 && ((p[2] >= 0x80 && p[2] <= 0x8a) || p[2] == 0xa8 || p[2] == 0xa9 || p[2] == 0xaf))
-		return 3; /* U+2000-200A, 2028, 2029, 202F */
+		return 3;                                 /* U+2000-200A, 2028, 2029, 202F */
 	if (p[0] == 0xe2 && p[1] == 0x81 && p[2] == 0x9f) /* U+205F */
 		return 3;
 	if (p[0] == 0xe3 && p[1] == 0x80 && p[2] == 0x80) /* U+3000 */

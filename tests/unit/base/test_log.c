@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/kinds.h"
@@ -193,12 +194,12 @@ static void test_log__a_full_buffer_goes_out_by_itself(void **state)
 static void test_log__long_texts_are_cut_between_characters(void **state)
 {
 	struct fixture *f = *state;
-	char text[2400] = "";
+	CLEANUP(buf_finish) struct buf text = BUF_EMPTY;
 	json_t *line;
 
 	for (int i = 0; i < 400; i++)
-		strcat(text, i ? "é€" : "x"); /* 1 + 5 × 399 bytes: byte 1000 is inside a € */
-	log_write(LOG_ERROR, "x", "y", LOG_FIELDS(LOG_STR("text", text)), "%s", text);
+		buf_add_text(&text, i ? "é€" : "x"); /* 1 + 5 × 399 bytes: byte 1000 is inside a € */
+	log_write(LOG_ERROR, "x", "y", LOG_FIELDS(LOG_VIEW("text", buf_view(&text))), "%s", text.data);
 	line = line_at(f, 0);
 	assert_true(str_valid_utf8(str_of(json_string_value(json_object_get(line, "text")))));
 	assert_null(strstr(json_string_value(json_object_get(line, "text")), "\uFFFD"));
