@@ -138,6 +138,16 @@ void site_destroy(struct site *site)
 	free(site);
 }
 
+static bool is_name_char(char c)
+{
+	return str_is_alpha(c) || str_is_digit(c) || c == '.' || c == '-';
+}
+
+static bool is_address_char(char c)
+{
+	return str_is_digit(c) || (str_lower(c) >= 'a' && str_lower(c) <= 'f') || c == ':' || c == '.';
+}
+
 /* The name of a Host value without port and trailing dot; false when the value is malformed (RFC 9110 7.2, Django's rule). */
 static bool host_name(struct str host, struct str *ret_name)
 {
@@ -149,14 +159,14 @@ static bool host_name(struct str host, struct str *ret_name)
 			return false;
 		end++;
 		for (ptrdiff_t i = 1; i < end - 1; i++)
-			if (!strchr("0123456789abcdefABCDEF:.", host.s[i]))
+			if (!is_address_char(host.s[i]))
 				return false;
 	} else {
 		end = str_find(host, ':');
 		if (end < 0)
 			end = (ptrdiff_t)host.len;
 		for (ptrdiff_t i = 0; i < end; i++)
-			if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-", host.s[i]))
+			if (!is_name_char(host.s[i]))
 				return false;
 	}
 	if (end == 0)
