@@ -22,7 +22,7 @@ from lib.net import free_port
 from lib.postgres import Postgres
 from lib.redis_server import RedisServer
 from lib.wait import until
-from subjects import DETAIL, HEADERS, LIST, PRODUCTION, Bare, Nginx, capture, fail, fill, find_nginx, start_egoejo
+from subjects import DETAIL, HEADERS, LIST, PRODUCTION, Bare, Egoejo, Nginx, capture, fail, fill, find_nginx
 
 CACHE_KEY = "egoejo:c1:projets_list"
 
@@ -49,7 +49,7 @@ class Bench:
 
     @contextlib.contextmanager
     def egoejo(self, url=None, **settings):
-        subject = start_egoejo(self.folder, url or self.url, **settings)
+        subject = Egoejo(self.folder, url or self.url, **settings)
         try:
             yield subject
         finally:
@@ -97,9 +97,9 @@ def check_same_bytes(pairs):
 # --- throughput ---
 
 
-def cached_list(bench, coding=None):
+def cached_list(bench, coding=None, **settings):
     headers = {**HEADERS, **({"Accept-Encoding": coding} if coding else {})}
-    with bench.egoejo() as ours, bench.bare(ours, LIST, headers) as bare:
+    with bench.egoejo(**settings) as ours, bench.bare(ours, LIST, headers) as bare:
         return bench.load_in_turn(ours, bare, LIST, headers)
 
 
@@ -134,7 +134,9 @@ def nginx_file(bench):
         with tempfile.TemporaryDirectory(prefix="nginx-", dir=bench.folder) as folder:
             nginx = Nginx(binary, folder, capture(ours.port, LIST, HEADERS))
             try:
-                return bench.load_in_turn(ours, nginx, LIST, HEADERS)
+                pairs = bench.in_turn(ours, nginx, lambda s: load.run(s, LIST if s is ours else Nginx.path, HEADERS, bench.seconds))
+                check_same_bytes(pairs)
+                return pairs
             finally:
                 nginx.stop()
 
@@ -143,7 +145,8 @@ def nginx_file(bench):
 
 
 def _misses(ours):
-    return sum(value for series, value in ours.metrics().items() if series.startswith("egoejo_cache_misses_total"))
+    """How often neither level of the cache had the answer."""
+    return ours.metrics()['egoejo_cache_misses_total{backend="redis"}']
 
 
 class Deleter:
@@ -319,8 +322,7 @@ def _perf(bench, ours, path):
 def _callgrind(bench, path):
     """Slow, but works where perf may not be used: the share of instructions, kernel left out."""
     out = os.path.join(bench.folder, "callgrind.out")
-    ours = server.Server(bench.folder, {**PRODUCTION, "DATABASE_URL": bench.url},
-                         wrapper=["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}"]).wait_ready()
+    ours = Egoejo(bench.folder, bench.url, wrapper=["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}"])
     load.run(ours, path, HEADERS, bench.seconds, connections=8)
     ours.stop()
     report = subprocess.run(["callgrind_annotate", "--auto=no", "--show-percs=yes", out], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

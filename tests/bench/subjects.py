@@ -9,6 +9,7 @@ import subprocess
 
 from lib import server
 from lib.database import NOW, Database
+from lib.http import Client
 from lib.net import answers, free_port
 from lib.wait import until
 
@@ -16,10 +17,11 @@ HTTP_THREADS = 4 * os.cpu_count()
 LIST = "/api/projets/"
 DETAIL = "/api/projets/1/"
 
-# A production server behind a proxy that speaks https: all gates are passed.
+# A production server behind a proxy that speaks https: all gates are passed. Without its access log, as the others are;
+# what the log costs is a line of its own.
 HEADERS = {"X-Forwarded-Proto": "https"}
 PRODUCTION = {"DEBUG": "0", "ALLOWED_HOSTS": "127.0.0.1", "ENABLE_SAKA": "true", "SAKA_COMPOST_ENABLED": "true",
-              "SAKA_SILO_REDIS_ENABLED": "true", "HTTP_THREADS": str(HTTP_THREADS)}
+              "SAKA_SILO_REDIS_ENABLED": "true", "HTTP_THREADS": str(HTTP_THREADS), "LOG_LEVEL": "WARNING"}
 
 DESCRIPTION = ("Un verger partagé, planté et entretenu par les habitants du quartier : des pommiers de variétés anciennes, des haies "
                "de petits fruits, une mare pour les oiseaux. Les récoltes sont partagées à la fin de l'été, et un atelier de taille "
@@ -40,8 +42,38 @@ def fill(url, projects=8):
     database.close()
 
 
-def start_egoejo(folder, url, **settings):
-    return server.Server(folder, {**PRODUCTION, "DATABASE_URL": url, **settings}).wait_ready()
+class Egoejo:
+    """Our server as in production; its log goes to a file, and nobody reads it meanwhile."""
+
+    def __init__(self, folder, url, wrapper=(), **settings):
+        self.port = free_port()
+        self.log_path = os.path.join(folder, f"server-{self.port}.log")
+        settings = server.environment(**{**PRODUCTION, "DATABASE_URL": url, "PORT": self.port, **settings})
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen([*wrapper, server.BINARY, "serve"], env=settings, cwd=folder, stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log)
+        self.pid = self.process.pid
+        until(self._is_ready, 60, "the server")
+
+    def _is_ready(self):
+        if self.process.poll() is not None:
+            with open(self.log_path, encoding="utf-8") as log:
+                fail(f"the server ended: {log.read()}")
+        return answers(self.port) and self.get("/readyz").status == 200
+
+    def get(self, path, headers=None):
+        with Client(self.port) as client:
+            return client.get(path, headers)
+
+    def metrics(self):
+        """/metrics as a dictionary: 'name{labels}' → number."""
+        lines = [line.rpartition(" ") for line in self.get("/metrics").text.splitlines() if line and not line.startswith("#")]
+        return {series: float(value) for series, _, value in lines}
+
+    def stop(self):
+        self.process.terminate()
+        if self.process.wait(30) != 0:
+            fail(f"the server ended with status {self.process.returncode}")
 
 
 def capture(port, path, headers):
@@ -86,6 +118,8 @@ class Bare:
 class Nginx:
     """The same body as a file, with the same headers: what a program made for nothing else does on this machine."""
 
+    path = "/body.json"
+
     def __init__(self, binary, folder, answer):
         head, _, body = answer.partition(b"\r\n\r\n")
         self.folder = folder
@@ -109,8 +143,8 @@ class Nginx:
         return (f"daemon off;\n{'user root;' if os.geteuid() == 0 else ''}\nworker_processes {os.cpu_count()};\npid {self.folder}/pid;\n"
                 "events { worker_connections 1024; }\n"
                 f"http {{\n  access_log off;\n  sendfile on;\n  tcp_nopush on;\n  open_file_cache max=10;\n  keepalive_requests 1000000000;\n{temporary}"
-                f"  server {{\n    listen 127.0.0.1:{self.port} reuseport;\n    location = {LIST} {{\n      alias {self.folder}/body.json;\n"
-                f"      default_type application/json;\n{added}    }}\n  }}\n}}\n")
+                f"  server {{\n    listen 127.0.0.1:{self.port} reuseport;\n    root {self.folder};\n"
+                f"    location = {self.path} {{\n      default_type application/json;\n{added}    }}\n  }}\n}}\n")
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
