@@ -20,18 +20,14 @@ void cagnottes_list(struct request *req)
 	struct query query;
 	struct page page;
 	struct db_rows rows;
-	int64_t count;
+	int64_t count = 0;
 	int r;
 
 	if (!query_or_reply(req, &query))
 		return;
 	r = cagnotte_count(req->worker->db, &count);
-	if (r == 0 && !page_or_reply(req, &query, req->worker->context->settings->api_page_size, count, &page))
+	if (!page_or_reply(req, r, &query, 0, count, &page))
 		return;
-	if (r == 0)
-		r = cagnotte_list(req->worker->db, &req->arena, page.size, page_offset(&page), &rows);
-	if (r < 0)
-		reply_error(req, r);
-	else
-		reply_page(req, &query, &page, &cagnotte_fields, &rows);
+	r = cagnotte_list(req->worker->db, &req->arena, page.size, page_offset(&page), &rows);
+	reply_page(req, r, &query, &page, &cagnotte_fields, &rows);
 }

@@ -41,10 +41,7 @@ void communities_list(struct request *req)
 	struct db_rows rows;
 	int r = community_list(req->worker->db, &req->arena, &rows);
 
-	if (r < 0)
-		reply_error(req, r);
-	else
-		reply_rows(req, 200, &community_fields, &rows);
+	reply_rows(req, r, &community_fields, &rows);
 }
 
 void communities_detail(struct request *req)
@@ -52,8 +49,5 @@ void communities_detail(struct request *req)
 	struct community community;
 	int r = community_find(req->worker->db, &req->arena, req->params[0], &community);
 
-	if (r < 0)
-		reply_error(req, r);
-	else
-		reply_with(req, 200, &detail_fields, &community);
+	reply_found(req, r, &detail_fields, &community);
 }

@@ -38,12 +38,13 @@ bool contents_list_is_shared(const struct request *req)
 	return req->query.len == 0 || str_is(req->query, "status=published");
 }
 
-static int64_t page_size(const struct request *req, const struct query *query)
+/* ?page_size= within 1..PAGE_SIZE_MAX; 0, the ordinary size, for anything else (content.md 11.4). */
+static int64_t page_size(const struct query *query)
 {
 	int64_t size;
 
 	if (!str_to_int(str_trim_unicode(query_get(query, "page_size")), &size) || size < 1)
-		return req->worker->context->settings->api_page_size;
+		return 0;
 	return size > PAGE_SIZE_MAX ? PAGE_SIZE_MAX : size;
 }
 
@@ -52,27 +53,20 @@ static void reply_array(struct request *req, const struct content_filter *filter
 	struct db_rows rows;
 	int r = content_list(req->worker->db, &req->arena, filter, -1, 0, &rows);
 
-	if (r < 0)
-		reply_error(req, r);
-	else
-		reply_rows(req, 200, &content_fields, &rows);
+	reply_rows(req, r, &content_fields, &rows);
 }
 
 static void reply_contents_page(struct request *req, const struct query *query, const struct content_filter *filter)
 {
 	struct page page;
 	struct db_rows rows;
-	int64_t count;
+	int64_t count = 0;
 	int r = content_count(req->worker->db, filter, &count);
 
-	if (r == 0 && !page_or_reply(req, query, page_size(req, query), count, &page))
+	if (!page_or_reply(req, r, query, page_size(query), count, &page))
 		return;
-	if (r == 0)
-		r = content_list(req->worker->db, &req->arena, filter, page.size, page_offset(&page), &rows);
-	if (r < 0)
-		reply_error(req, r);
-	else
-		reply_page(req, query, &page, &content_fields, &rows);
+	r = content_list(req->worker->db, &req->arena, filter, page.size, page_offset(&page), &rows);
+	reply_page(req, r, query, &page, &content_fields, &rows);
 }
 
 void contents_list(struct request *req)
@@ -95,8 +89,5 @@ void contents_detail(struct request *req)
 	int64_t id;
 	int r = str_to_uint(req->params[0], &id) ? content_find(req->worker->db, &req->arena, id, &content) : ERR_NOT_FOUND;
 
-	if (r < 0)
-		reply_error(req, r);
-	else
-		reply_with(req, 200, &content_fields, &content);
+	reply_found(req, r, &content_fields, &content);
 }

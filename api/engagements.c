@@ -44,18 +44,14 @@ void engagements_list(struct request *req)
 	struct query query;
 	struct page page;
 	struct db_rows rows;
-	int64_t count, help_request;
+	int64_t count = 0, help_request;
 	int r;
 
 	if (!query_or_reply(req, &query) || !filter_or_reply(req, &query, &help_request))
 		return;
 	r = engagement_count(req->worker->db, help_request, &count);
-	if (r == 0 && !page_or_reply(req, &query, req->worker->context->settings->api_page_size, count, &page))
+	if (!page_or_reply(req, r, &query, 0, count, &page))
 		return;
-	if (r == 0)
-		r = engagement_list(req->worker->db, &req->arena, help_request, page.size, page_offset(&page), &rows);
-	if (r < 0)
-		reply_error(req, r);
-	else
-		reply_page(req, &query, &page, &engagement_fields, &rows);
+	r = engagement_list(req->worker->db, &req->arena, help_request, page.size, page_offset(&page), &rows);
+	reply_page(req, r, &query, &page, &engagement_fields, &rows);
 }

@@ -28,19 +28,15 @@ void help_requests_list(struct request *req)
 	struct str status;
 	struct page page;
 	struct db_rows rows;
-	int64_t count;
+	int64_t count = 0;
 	int r;
 
 	if (!query_or_reply(req, &query))
 		return;
 	status = query_get_nonempty(&query, "status");
 	r = help_request_count(req->worker->db, status, &count);
-	if (r == 0 && !page_or_reply(req, &query, req->worker->context->settings->api_page_size, count, &page))
+	if (!page_or_reply(req, r, &query, 0, count, &page))
 		return;
-	if (r == 0)
-		r = help_request_list(req->worker->db, &req->arena, status, page.size, page_offset(&page), &rows);
-	if (r < 0)
-		reply_error(req, r);
-	else
-		reply_page(req, &query, &page, &help_request_fields, &rows);
+	r = help_request_list(req->worker->db, &req->arena, status, page.size, page_offset(&page), &rows);
+	reply_page(req, r, &query, &page, &help_request_fields, &rows);
 }

@@ -8,12 +8,18 @@ static int64_t last_page(int64_t size, int64_t count)
 	return count > 0 ? (count + size - 1) / size : 1;
 }
 
-bool page_or_reply(struct request *req, const struct query *query, int64_t size, int64_t count, struct page *ret_page)
+bool page_or_reply(struct request *req, int result, const struct query *query, int64_t size, int64_t count, struct page *ret_page)
 {
 	struct str text = query_get_nonempty(query, "page");
-	int64_t last = last_page(size, count);
-	int64_t number = 1;
+	int64_t last, number = 1;
 
+	if (result < 0) {
+		reply_error(req, result);
+		return false;
+	}
+	if (!size)
+		size = req->worker->context->settings->api_page_size;
+	last = last_page(size, count);
 	if (text.s && str_is(text, "last"))
 		number = last;
 	else if (text.s && !str_to_int(str_trim_unicode(text), &number))
@@ -49,11 +55,15 @@ static void add_link(struct buf *b, struct request *req, const struct query *que
 	b->failed |= url.failed;
 }
 
-void reply_page(struct request *req, const struct query *query, const struct page *page, const struct fields *fields,
+void reply_page(struct request *req, int result, const struct query *query, const struct page *page, const struct fields *fields,
                 const struct db_rows *rows)
 {
 	struct buf b = BUF_EMPTY;
 
+	if (result < 0) {
+		reply_error(req, result);
+		return;
+	}
 	buf_add_text(&b, "{\"count\":");
 	json_add_int(&b, page->count);
 	buf_add_text(&b, ",\"next\":");

@@ -61,10 +61,7 @@ void projects_list(struct request *req)
 	struct db_rows rows;
 	int r = project_list(req->worker->db, &req->arena, order, &rows);
 
-	if (r < 0)
-		reply_error(req, r);
-	else
-		reply_rows(req, 200, &project_fields, &rows);
+	reply_rows(req, r, &project_fields, &rows);
 }
 
 void projects_detail(struct request *req)
@@ -73,10 +70,7 @@ void projects_detail(struct request *req)
 	int64_t id;
 	int r = str_to_uint(req->params[0], &id) ? project_find(req->worker->db, &req->arena, id, &project) : ERR_NOT_FOUND;
 
-	if (r < 0)
-		reply_error(req, r);
-	else
-		reply_with(req, 200, &project_fields, &project);
+	reply_found(req, r, &project_fields, &project);
 }
 
 /* The answer of the search; a simple one carries a warning. */
@@ -104,7 +98,7 @@ void projects_search(struct request *req)
 	struct search_answer answer = { .max_results = PROJECT_SEARCH_MAX,
 		                        .warning = STR("Recherche simple : la recherche par similarité n'est pas disponible.") };
 	struct query query;
-	bool simple;
+	bool simple = false;
 	int r;
 
 	if (!query_or_reply(req, &query))
@@ -115,10 +109,6 @@ void projects_search(struct request *req)
 		return;
 	}
 	r = project_search(req->worker->db, &req->arena, answer.query, &answer.results, &simple);
-	if (r < 0) {
-		reply_error(req, r);
-		return;
-	}
 	answer.count = (int64_t)answer.results.n;
-	reply_with(req, 200, simple ? &search_fields : &search_fields_without_warning, &answer);
+	reply_found(req, r, simple ? &search_fields : &search_fields_without_warning, &answer);
 }

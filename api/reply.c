@@ -33,12 +33,24 @@ void reply_with(struct request *req, int status, const struct fields *fields, co
 	reply_json_take(req, status, &b);
 }
 
-void reply_rows(struct request *req, int status, const struct fields *fields, const struct db_rows *rows)
+void reply_found(struct request *req, int result, const struct fields *fields, const void *row)
+{
+	if (result < 0)
+		reply_error(req, result);
+	else
+		reply_with(req, 200, fields, row);
+}
+
+void reply_rows(struct request *req, int result, const struct fields *fields, const struct db_rows *rows)
 {
 	struct buf b = BUF_EMPTY;
 
+	if (result < 0) {
+		reply_error(req, result);
+		return;
+	}
 	fields_write_rows(&b, fields, rows, req->origin_prefix);
-	reply_json_take(req, status, &b);
+	reply_json_take(req, 200, &b);
 }
 
 static void reply_member(struct request *req, int status, const char *name, const char *text)
@@ -84,35 +96,46 @@ void reply_text(struct request *req, int status, struct str body, const char *co
 	set(req, status, body, content_type);
 }
 
-/* The q-value of a coding in Accept-Encoding is above 0 (RFC 9110 12.5.3); "*" counts for what is not named. */
-static bool accepts_coding(struct str header, const char *coding)
+/* The q-value of a parameter, in thousandths; 1000 when there is none that can be read. */
+static int quality(struct str parameter)
 {
-	struct str item;
-	bool star = false;
+	double q;
+
+	parameter = str_trim(parameter);
+	if (parameter.len < 2 || !str_equal_nocase((struct str){ parameter.s, 2 }, (struct str)STR("q=")) ||
+	    !str_to_double((struct str){ parameter.s + 2, parameter.len - 2 }, &q))
+		return 1000;
+	return q <= 0 ? 0 : q >= 1 ? 1000 : (int)(q * 1000);
+}
+
+/* How much Accept-Encoding likes a coding (RFC 9110 12.5.3); "*" counts for what is not named, 0 is a refusal. */
+static int coding_quality(struct str header, const char *coding)
+{
+	struct str item, name;
+	int star = 0;
 
 	while (str_split(&header, ',', &item)) {
-		struct str name, weight = { NULL, 0 };
-
 		str_split(&item, ';', &name);
-		if (item.s)
-			weight = str_trim(item);
-		bool refused = str_starts(weight, "q=0") && strspn(weight.s + 3, ".0") >= weight.len - 3;
 		name = str_trim(name);
 		if (str_equal_nocase(name, str_of(coding)))
-			return !refused;
+			return quality(item);
 		if (str_is(name, "*"))
-			star = !refused;
+			star = quality(item);
 	}
 	return star;
 }
 
 static enum coding choose_coding(struct str accept_encoding)
 {
+	int brotli, gzip;
+
 	if (!accept_encoding.s)
 		return CODING_IDENTITY;
-	if (accepts_coding(accept_encoding, "br"))
+	brotli = coding_quality(accept_encoding, "br");
+	gzip = coding_quality(accept_encoding, "gzip");
+	if (brotli && brotli >= gzip)
 		return CODING_BROTLI;
-	return accepts_coding(accept_encoding, "gzip") ? CODING_GZIP : CODING_IDENTITY;
+	return gzip ? CODING_GZIP : CODING_IDENTITY;
 }
 
 void reply_ready(struct request *req, struct ready *ready)

@@ -12,8 +12,9 @@
 /* The object of one struct. */
 void reply_with(struct request *, int status, const struct fields *, const void *row);
 
-/* A bare array. */
-void reply_rows(struct request *, int status, const struct fields *, const struct db_rows *);
+/* What a domain call found: its row as an object, or its rows as a bare array; when its result is negative, that error. */
+void reply_found(struct request *, int result, const struct fields *, const void *row);
+void reply_rows(struct request *, int result, const struct fields *, const struct db_rows *);
 
 /* JSON that the handler wrote; takes the buffer's content (it is empty afterwards). A failed buffer becomes a 500. */
 void reply_json_take(struct request *, int status, struct buf *);
@@ -50,16 +51,16 @@ struct page {
 };
 
 /*
- * Works out the page of a list of count rows from ?page= (http.md 7). False when there is no such page: 404 has been
- * answered.
+ * Works out which page of a list ?page= asks for (http.md 7). result and count are those of the domain call that counted
+ * its rows; size 0 is API_PAGE_SIZE. False when there is no such page (404) or the result is negative: answered.
  */
-bool page_or_reply(struct request *, const struct query *, int64_t size, int64_t count, struct page *ret_page);
+bool page_or_reply(struct request *, int result, const struct query *, int64_t size, int64_t count, struct page *ret_page);
 
 /* Where its first row is. */
 int64_t page_offset(const struct page *);
 
-/* The envelope {"count","next","previous","results"}. */
-void reply_page(struct request *, const struct query *, const struct page *, const struct fields *, const struct db_rows *);
+/* The envelope {"count","next","previous","results"}, or the error when the result of the call that listed is negative. */
+void reply_page(struct request *, int result, const struct query *, const struct page *, const struct fields *, const struct db_rows *);
 
 /* Parses the query, or answers 400. */
 bool query_or_reply(struct request *, struct query *ret_query);
