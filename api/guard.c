@@ -81,11 +81,27 @@ static bool line_fits(const struct exchange *ex, const char *url, const char *me
 }
 
 /* The last field's CRLF and the empty line end the head. */
-static bool end_fits(const struct walk *w, const char *method)
+static bool end_fits(const struct walk *w, const char *method, size_t head_bytes)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(w->exchange->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	return w->at + 4 == method + head_bytes && memcmp(w->at, "\0\0\0", 4) == 0;
+}
 
-	return info && w->at + 4 == method + info->header_size && memcmp(w->at, "\0\0\0", 4) == 0;
+static size_t head_bytes_of(struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+
+	return info ? info->header_size : 0;
+}
+
+static struct head_verdict check_size(const struct exchange *ex, size_t head_bytes, unsigned fields)
+{
+	size_t max_bytes = (size_t)ex->thread->server->settings->max_header_bytes;
+
+	if (ex->raw_target.len > max_bytes)
+		return (struct head_verdict){ 414, "Adresse trop longue." };
+	if (head_bytes > max_bytes || fields > HEAD_MAX_FIELDS)
+		return (struct head_verdict){ 431, "En-têtes trop longs." };
+	return (struct head_verdict){ 0, NULL };
 }
 
 static enum method method_of(const char *text)
@@ -112,6 +128,7 @@ static struct head_verdict check_target(struct exchange *ex)
 struct head_verdict guard_check(struct exchange *ex, const char *url, const char *method, const char *version)
 {
 	bool raw = ex->thread->server->check_raw;
+	size_t head_bytes = head_bytes_of(ex->mhd);
 	struct walk w = { .exchange = ex, .at = version + strlen(version) };
 	struct head_verdict v;
 
@@ -122,9 +139,10 @@ struct head_verdict guard_check(struct exchange *ex, const char *url, const char
 	v = head_version_check(str_of(version), &ex->http_1_1);
 	if (v.status)
 		return v;
-	if (w.fields > HEAD_MAX_FIELDS)
-		return (struct head_verdict){ 431, "Trop d'en-têtes." };
-	if (w.bad || w.broken || (raw && !end_fits(&w, method)) || !head_is_token(ex->request.method_text))
+	v = check_size(ex, head_bytes, w.fields);
+	if (v.status)
+		return v;
+	if (w.bad || w.broken || (raw && !end_fits(&w, method, head_bytes)) || !head_is_token(ex->request.method_text))
 		return malformed;
 	v = check_target(ex);
 	if (v.status)

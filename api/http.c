@@ -358,7 +358,7 @@ static int start_thread(struct http_thread *t, struct error *err)
 		{ MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)leave_escaped, t },
 		{ MHD_OPTION_CONNECTION_LIMIT, s->n_connections, NULL },
 		{ MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)s->settings->max_header_bytes + HEADER_MEMORY_BYTES, NULL },
-		{ MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL },
+		{ MHD_OPTION_STRICT_FOR_CLIENT, s->check_raw ? 0 : 1, NULL }, /* strict, 0.9.75 sends its pages twice; the guard does it */
 		{ MHD_OPTION_END, 0, NULL },
 	};
 
