@@ -309,11 +309,16 @@ int redis_conn_open(const struct redis_url *url, const struct redis_address *add
 	return 0;
 }
 
+bool redis_conn_settled(const struct redis_conn *c)
+{
+	return !c->broken && reply_reader_empty(&c->reader);
+}
+
 bool redis_conn_idle_ok(struct redis_conn *c)
 {
 	char byte;
 
-	if (c->broken || !reply_reader_between(&c->reader))
+	if (!redis_conn_settled(c))
 		return false;
 	if (c->ssl)
 		return tls_idle_ok(c);

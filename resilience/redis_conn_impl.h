@@ -57,6 +57,9 @@ enum redis_failure redis_outage_of(const struct redis_reply *);
 /* Whether the first word of an error reply is this one. */
 bool redis_error_is(const struct redis_reply *, const char *word);
 
+/* Whether the last exchange left nothing behind: no failure, no reply that was not asked for. No system call. */
+bool redis_conn_settled(const struct redis_conn *);
+
 /* Whether an idle connection is still open and silent: what has been closed by the server, or talks unasked, is not to be used. */
 bool redis_conn_idle_ok(struct redis_conn *);
 

@@ -65,7 +65,7 @@ void pool_give(struct pool *p, struct redis_conn *c, const struct breaker *b)
 	if (!c)
 		return;
 	c->last_used_us = clock_monotonic_us();
-	if (c->broken || !push(p, c, b))
+	if (!redis_conn_settled(c) || !push(p, c, b))
 		redis_conn_destroy(c);
 }
 

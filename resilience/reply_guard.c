@@ -20,8 +20,10 @@ static void end_value(struct reply_guard *g)
 	g->type = 0;
 	while (g->depth > 0 && --g->left[g->depth - 1] == 0)
 		g->depth--;
-	if (g->depth == 0)
+	if (g->depth == 0) {
 		g->bytes = g->elements = 0;
+		g->whole++;
+	}
 }
 
 static enum reply_fault begin_text(struct reply_guard *g, int64_t n)

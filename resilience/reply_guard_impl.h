@@ -24,6 +24,7 @@ struct reply_guard {
 	size_t line_bytes;             /* of that line, after the type */
 	char digits[24];               /* of that line, when it is a length */
 	char last;                     /* byte before, to find CR LF */
+	size_t whole;                  /* replies that have ended so far */
 	size_t skip;                   /* bytes of a text still to pass, its CR LF included */
 };
 

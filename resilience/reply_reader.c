@@ -58,12 +58,18 @@ int reply_reader_next(struct reply_reader *reader, struct redis_reply **ret_repl
 	if (!reply)
 		return 0;
 	*ret_reply = reply;
+	reader->given++;
 	return 1;
 }
 
 bool reply_reader_between(const struct reply_reader *reader)
 {
 	return reply_guard_between(&reader->guard);
+}
+
+bool reply_reader_empty(const struct reply_reader *reader)
+{
+	return reply_guard_between(&reader->guard) && reader->guard.whole == reader->given;
 }
 
 enum redis_reply_type redis_reply_type(const struct redis_reply *r)

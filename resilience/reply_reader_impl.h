@@ -12,6 +12,7 @@ struct redisReader;
 struct reply_reader {
 	struct redisReader *hiredis; /* owned */
 	struct reply_guard guard;
+	size_t given; /* replies that reply_reader_next has handed out */
 };
 
 /* ERR_NOMEM. */
@@ -28,5 +29,8 @@ int reply_reader_next(struct reply_reader *, struct redis_reply **ret_reply, str
 
 /* No part of a reply waits for its rest. */
 bool reply_reader_between(const struct reply_reader *);
+
+/* Nothing at all is left: neither a part of a reply nor one that has not been handed out. */
+bool reply_reader_empty(const struct reply_reader *);
 
 #endif
