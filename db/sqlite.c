@@ -27,7 +27,8 @@ static bool is_full(int system_errno)
 
 static int code_of_io(sqlite3 *handle, int rc)
 {
-	int system_errno = sqlite3_system_errno(handle);
+	/* A failed COMMIT is the one case that SQLite does not keep the number of; callers clear errno before they step. */
+	int system_errno = sqlite3_system_errno(handle) ? sqlite3_system_errno(handle) : errno;
 
 	if (rc == SQLITE_IOERR_NOMEM)
 		return ERR_NOMEM;
@@ -84,8 +85,10 @@ int sqlite_fail(struct db_conn *conn, int rc)
 
 int sqlite_run(struct db_conn *conn, const char *sql)
 {
-	int rc = sqlite3_exec(sqlite_handle(conn), sql, NULL, NULL, NULL);
+	int rc;
 
+	errno = 0;
+	rc = sqlite3_exec(sqlite_handle(conn), sql, NULL, NULL, NULL);
 	return rc == SQLITE_OK ? 0 : sqlite_fail(conn, rc);
 }
 
@@ -219,8 +222,10 @@ static int sqlite_start(struct db_conn *conn, void *prepared, const struct db_pa
 static int sqlite_step(struct db_conn *conn, void *prepared)
 {
 	struct sqlite_prepared *p = prepared;
-	int rc = sqlite3_step(p->stmt);
+	int rc;
 
+	errno = 0;
+	rc = sqlite3_step(p->stmt);
 	if (rc == SQLITE_ROW)
 		return 1;
 	return rc == SQLITE_DONE ? 0 : sqlite_fail(conn, rc);

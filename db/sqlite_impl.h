@@ -68,6 +68,8 @@ void sqlite_db_probe(struct db *);
 int writer_create(struct db_conn *taken, struct writer **ret_writer);
 /* Runs what is queued, stops, frees. NULL is fine. */
 void writer_destroy(struct writer *);
+/* How many closures wait for the next group. Any thread. */
+size_t writer_waiting(struct writer *);
 /* db_write. Any thread; waits until the group is committed. */
 int writer_write(struct writer *, struct db_conn *caller, db_write_fn fn, void *arg);
 

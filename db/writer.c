@@ -72,6 +72,7 @@ static int do_step(struct writer *w, enum step step)
 	conn_arm_deadline(w->conn, w->conn->db->config.statement_limit_us);
 	if (may_fail(step) && fault_due(FAULT_SQL_STEP))
 		return conn_fail(w->conn, ERR_IO, "injected fault");
+	errno = 0;
 	rc = sqlite3_step(w->steps[step]);
 	if (rc != SQLITE_DONE)
 		rc = sqlite_fail(w->conn, rc);
@@ -286,6 +287,16 @@ void writer_destroy(struct writer *w)
 	pthread_mutex_destroy(&w->lock);
 	pthread_cond_destroy(&w->work);
 	free(w);
+}
+
+size_t writer_waiting(struct writer *w)
+{
+	size_t n;
+
+	pthread_mutex_lock(&w->lock);
+	n = w->queued;
+	pthread_mutex_unlock(&w->lock);
+	return n;
 }
 
 static int enqueue(struct writer *w, struct job *job)
