@@ -71,6 +71,15 @@ def postgres():
     cluster.close()
 
 
+@pytest.fixture(scope="session")
+def postgres_template(postgres):
+    """The name of a PostgreSQL database with all tables and no rows, to copy."""
+    url = postgres.create_database()
+    done = run("migrate", DATABASE_URL=url)
+    assert done.returncode == 0, done.stderr
+    return url.rpartition("/")[2]
+
+
 @pytest.fixture
 def new_database(folder, request):
     """new_database("empty" | "demo" | "missing"): the URL of an SQLite file of the test's own."""
@@ -92,8 +101,7 @@ def database(request):
     if request.param == "sqlite":
         url = request.getfixturevalue("new_database")("empty")
     else:
-        url = request.getfixturevalue("postgres").create_database()
-        assert run("migrate", DATABASE_URL=url).returncode == 0
+        url = request.getfixturevalue("postgres").create_database(request.getfixturevalue("postgres_template"))
     opened = Database(url)
     yield opened
     opened.close()

@@ -2,8 +2,8 @@
 A TCP proxy that fails on command, between the program and a server.
 
 Modes: pass; silent (accepts, swallows, never answers); reset (cuts the answer after its first bytes with RST);
-drip (one byte of the answer every 100 ms); refuse (no listener, and what was open is reset). A change counts at once,
-for connections that are open too.
+drip (one byte of the answer every 100 ms); deaf (a connection that has subscribed gets nothing any more, the others do);
+refuse (no listener, and what was open is reset). A change counts at once, for connections that are open too.
 """
 
 import socket
@@ -11,7 +11,7 @@ import struct
 import threading
 import time
 
-MODES = ("pass", "silent", "reset", "drip", "refuse")
+MODES = ("pass", "silent", "reset", "drip", "deaf", "refuse")
 
 
 class Proxy:
@@ -21,6 +21,7 @@ class Proxy:
         self.accepted = 0
         self._lock = threading.Lock()
         self._connections = set()
+        self._subscribed = set()
         self._listener = None
         self._closed = False
         self.port = 0
@@ -67,6 +68,7 @@ class Proxy:
     def _end(self, pair, reset=False):
         with self._lock:
             self._connections.discard(pair)
+            self._subscribed.discard(pair)
         for s in pair:
             try:
                 s.shutdown(socket.SHUT_RD)  # wakes the thread that reads it
@@ -81,6 +83,8 @@ class Proxy:
         client, server = pair
         try:
             while data := client.recv(65536):
+                if b"SUBSCRIBE" in data.upper():
+                    self._subscribed.add(pair)
                 if self.mode != "silent":
                     server.sendall(data)
         except OSError:
@@ -97,7 +101,7 @@ class Proxy:
         self._end(pair)
 
     def _forward(self, pair, client, data):
-        if self.mode == "silent":
+        if self.mode == "silent" or (self.mode == "deaf" and pair in self._subscribed):
             return
         if self.mode == "reset":
             client.sendall(data[:max(1, len(data) // 2)])
@@ -107,7 +111,7 @@ class Proxy:
             client.sendall(data[:1])
             data = data[1:]
             time.sleep(0.1)  # the fault itself, not a wait for something
-        if self.mode == "pass":
+        if self.mode in ("pass", "deaf"):
             client.sendall(data)
 
     def set_mode(self, mode):

@@ -306,16 +306,16 @@ def test_one_usage_down_leaves_the_others_up(start_server, start_redis, watch):
     look.wait_up()
 
 
-def test_a_deaf_subscription_is_found_by_its_canary(start_server, redis_server, start_proxy, watch):
+def test_a_deaf_subscription_is_found_by_its_canary(server, setup, watch):
     """PING answers, but nothing published arrives: only the canary can tell."""
-    server = start_server("demo", redis=redis_server)
-    look = watch(server)
-    look.wait_up()
+    look, mark = watch(server), server.mark()
     wait.until(lambda: look.health()["redis"]["channels"]["canary_ms"] is not None, 5, "a canary")
-    redis_server.command("ACL", "SETUSER", "default", "resetchannels")  # publishing and subscribing are refused, PING is not
-    wait.until(lambda: look.down() == {"channels"}, 6, "channels are down, the others are not")
+    setup.proxy.set_mode("deaf")
+    look.wait_down("channels", timeout=6)
+    (event,) = server.events("redis.unavailable", mark)
+    assert event["usage"] == "channels"
     assert_serves(server)
-    redis_server.command("ACL", "SETUSER", "default", "allchannels")
+    setup.proxy.set_mode("pass")
     look.wait_up(5)
 
 
