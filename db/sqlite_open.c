@@ -141,6 +141,12 @@ static int open_and_set_up(struct sqlite_conn *conn, bool for_writing)
 	return rc == SQLITE_OK ? set_up(conn, for_writing) : sqlite_fail(&conn->base, rc);
 }
 
+/* At opening a lock that is not released in time is another program's: the database cannot be had now. */
+static int locked_is_away(int r)
+{
+	return r == ERR_TIMEOUT ? ERR_UNAVAILABLE : r;
+}
+
 int sqlite_connect(struct sqlite_db *db, bool for_writing, struct db_conn **ret_conn, struct error *err)
 {
 	struct sqlite_conn *conn = mem_alloc(sizeof(*conn));
@@ -151,6 +157,7 @@ int sqlite_connect(struct sqlite_db *db, bool for_writing, struct db_conn **ret_
 	conn->base.db = &db->base;
 	r = open_and_set_up(conn, for_writing);
 	if (r < 0) {
+		r = locked_is_away(r);
 		error_set(err, r, "%s: %s", db->path, conn->base.error);
 		sqlite_disconnect(&conn->base);
 		return r;
@@ -336,9 +343,9 @@ static int open_for_writing(struct sqlite_db *db, struct error *err)
 	if (r == 0)
 		r = enable_wal(conn);
 	if (r < 0) {
-		error_set(err, r, "%s: %s", db->path, conn->error);
+		r = error_set(err, locked_is_away(r), "%s: %s", db->path, conn->error);
 		sqlite_disconnect(conn);
-		return r == ERR_TIMEOUT ? ERR_UNAVAILABLE : r;
+		return r;
 	}
 	r = writer_create(conn, &db->writer);
 	if (r < 0)
