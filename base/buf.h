@@ -20,7 +20,10 @@ struct buf {
 	bool failed; /* memory ran out: the content is not to be used */
 };
 
-#define BUF_EMPTY { NULL, 0, 0, false }
+#define BUF_EMPTY                 \
+	{                         \
+		NULL, 0, 0, false \
+	}
 
 /* Makes room for n more bytes; false (and failed) without memory. */
 bool buf_reserve(struct buf *, size_t n);

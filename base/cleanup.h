@@ -14,7 +14,12 @@
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
 
 /* Yields the pointer and leaves NULL behind, so that the scope no longer frees it. */
-#define TAKE(p) __extension__({ __typeof__(p) taken_ = (p); (p) = NULL; taken_; })
+#define TAKE(p)                             \
+	__extension__({                     \
+		__typeof__(p) taken_ = (p); \
+		(p) = NULL;                 \
+		taken_;                     \
+	})
 
 /*
  * The number of elements of a true array (of a pointer: an array type of negative size, which does not compile). The

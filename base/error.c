@@ -25,8 +25,8 @@ const char *error_name(int code)
 	switch (code) {
 	case ERR_OK:
 		return "ok";
-#define ERROR_CODE(name, value, text)                                                                                                      \
-	case name:                                                                                                                         \
+#define ERROR_CODE(name, value, text) \
+	case name:                    \
 		return text;
 #include "base/errors.def"
 #undef ERROR_CODE

@@ -29,38 +29,40 @@ struct json_text {
 	struct str text;
 };
 
-#define NULL_INT INT64_MIN
-#define NULL_FLOAT ((double)NAN)
-#define NULL_TIME ((struct instant){ INT64_MIN })
+#define NULL_INT     INT64_MIN
+#define NULL_FLOAT   ((double)NAN)
+#define NULL_TIME    ((struct instant){ INT64_MIN })
 #define NULL_DECIMAL ((struct decimal){ INT64_MIN })
 
 /* X(kind, C type of the member) */
-#define KINDS(X)             \
-	X(BOOL, bool)            \
-	X(INT, int64_t)          \
-	X(FLOAT, double)         \
+#define KINDS(X)                   \
+	X(BOOL, bool)              \
+	X(INT, int64_t)            \
+	X(FLOAT, double)           \
 	X(DECIMAL, struct decimal) \
-	X(TIME, struct instant)  \
-	X(TEXT, struct str)      \
+	X(TIME, struct instant)    \
+	X(TEXT, struct str)        \
 	X(JSON, struct json_text)
 
+/* clang-format off: it takes a list without commas for one long statement */
 enum kind {
 #define X(name, type) KIND_##name,
 	KINDS(X)
 #undef X
 	KIND_COUNT
 };
+/* clang-format on */
 
 #define X(name, type) typedef type kind_type_##name;
 KINDS(X)
 #undef X
 
 /* offsetof that refuses, at compile time, a member whose type is not that of the kind. */
-#define KIND_OFFSET(S, member, KIND)                                                                             \
-	(offsetof(S, member) + 0 * sizeof(struct {                                                               \
-		 _Static_assert(__builtin_types_compatible_p(__typeof__(((S *)0)->member), kind_type_##KIND),    \
-				"the member's type is not that of kind " #KIND);                                 \
-		 int x_;                                                                                         \
-	 }))
+#define KIND_OFFSET(S, member, KIND)                                                                                                \
+	(offsetof(S, member) + 0 * sizeof(struct {                                                                                  \
+		                       _Static_assert(__builtin_types_compatible_p(__typeof__(((S *)0)->member), kind_type_##KIND), \
+		                                      "the member's type is not that of kind " #KIND);                              \
+		                       int x_;                                                                                      \
+	                       }))
 
 #endif

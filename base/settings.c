@@ -14,7 +14,7 @@
 #define MEMORY_LIMIT_BYTES (16 * 1024 * 1024)
 
 const struct setting_line setting_lines[] = {
-#define SETTING(variable, member, type, fallback, min, max, help)                                                                          \
+#define SETTING(variable, member, type, fallback, min, max, help) \
 	{ #variable, SETTING_IS_##type, offsetof(struct settings, member), fallback, (double)(min), (double)(max), help },
 #include "base/settings.def"
 #undef SETTING

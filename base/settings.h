@@ -20,28 +20,28 @@ struct setting_list {
 };
 
 /* C type of a member, by setting type. */
-#define SETTING_TYPE_FLAG bool
-#define SETTING_TYPE_FLAG1 bool
-#define SETTING_TYPE_ONE bool
-#define SETTING_TYPE_INT int64_t
-#define SETTING_TYPE_FLOAT double
-#define SETTING_TYPE_TEXT const char * /* NULL when not set */
+#define SETTING_TYPE_FLAG   bool
+#define SETTING_TYPE_FLAG1  bool
+#define SETTING_TYPE_ONE    bool
+#define SETTING_TYPE_INT    int64_t
+#define SETTING_TYPE_FLOAT  double
+#define SETTING_TYPE_TEXT   const char * /* NULL when not set */
 #define SETTING_TYPE_SECRET const char *
-#define SETTING_TYPE_URL const char *
-#define SETTING_TYPE_LIST struct setting_list
-#define SETTING_TYPE_LEVEL enum log_level
+#define SETTING_TYPE_URL    const char *
+#define SETTING_TYPE_LIST   struct setting_list
+#define SETTING_TYPE_LEVEL  enum log_level
 
 struct settings {
 #define SETTING(variable, member, type, fallback, min, max, help) SETTING_TYPE_##type member;
 #include "base/settings.def"
 #undef SETTING
 	/* Worked out from the above: */
-	struct setting_list hosts;        /* ALLOWED_HOSTS with what Railway adds, lower case, no trailing dot */
-	struct setting_list origins;      /* allowed CORS origins, complete */
+	struct setting_list hosts;         /* ALLOWED_HOSTS with what Railway adds, lower case, no trailing dot */
+	struct setting_list origins;       /* allowed CORS origins, complete */
 	const char *resolved_database_url; /* DATABASE_URL or what stands in for it; never NULL */
 	enum log_format resolved_log_format;
-	struct setting_list warnings;     /* one line each, to be logged at start */
-	struct arena *memory;             /* private */
+	struct setting_list warnings; /* one line each, to be logged at start */
+	struct arena *memory;         /* private */
 };
 
 /* Where a value comes from: getenv, or a table in tests. NULL = not set. An empty value counts as not set, except for flags. */

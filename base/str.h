@@ -20,7 +20,10 @@ struct str {
 };
 
 /* A str of a string literal; usable in static initialisers. */
-#define STR(literal) { ("" literal), sizeof(literal) - 1 }
+#define STR(literal)                              \
+	{                                         \
+		("" literal), sizeof(literal) - 1 \
+	}
 
 /* For printf: format "%.*s", argument STR_ARG(s). */
 #define STR_ARG(x) (int)(x).len, (x).s ? (x).s : ""
@@ -34,7 +37,9 @@ static inline struct str str_of(const char *s)
 /* The same bytes; two absent values are equal, an absent and an empty one are not. */
 static inline bool str_equal(struct str a, struct str b)
 {
-	return a.len == b.len && (a.s == NULL) == (b.s == NULL) && (a.len == 0 || memcmp(a.s, b.s, a.len) == 0);
+	if (!a.s || !b.s)
+		return !a.s && !b.s;
+	return a.len == b.len && memcmp(a.s, b.s, a.len) == 0;
 }
 
 /* Equal to a NUL-terminated string. */

@@ -320,10 +320,10 @@ static void test_settings__serving_needs_a_key(void **state)
 	assert_non_null(strstr(err.text, ": 20 characters"));
 }
 
-#define PRODUCTION                                                                                                                         \
-	{ "DJANGO_SECRET_KEY", KEY }, { "ENABLE_SAKA", "True" }, { "SAKA_COMPOST_ENABLED", "True" },                                       \
-	{                                                                                                                                  \
-		"SAKA_SILO_REDIS_ENABLED", "True"                                                                                          \
+#define PRODUCTION                                                                                   \
+	{ "DJANGO_SECRET_KEY", KEY }, { "ENABLE_SAKA", "True" }, { "SAKA_COMPOST_ENABLED", "True" }, \
+	{                                                                                            \
+		"SAKA_SILO_REDIS_ENABLED", "True"                                                    \
 	}
 
 static void test_settings__production_keeps_saka_on(void **state)
