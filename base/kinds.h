@@ -44,7 +44,8 @@ struct json_text {
 	X(TEXT, struct str)        \
 	X(JSON, struct json_text)
 
-/* clang-format off: it takes a list without commas for one long statement */
+/* clang-format takes a list without commas for one long statement. */
+/* clang-format off */
 enum kind {
 #define X(name, type) KIND_##name,
 	KINDS(X)
