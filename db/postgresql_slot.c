@@ -28,13 +28,27 @@ void pg_db_destroy(struct db *base)
 	free(db);
 }
 
+/* libpq ends the password at the first '@': the rest of it would be part of the host, and of error texts. */
+static bool has_stray_at(const char *url)
+{
+	const char *authority = strstr(url, "//") + 2;
+	size_t n = strcspn(authority, "/?#"), ats = 0;
+
+	for (size_t i = 0; i < n; i++)
+		ats += authority[i] == '@';
+	return ats > 1;
+}
+
 int pg_db_open(struct db *base, struct error *err)
 {
 	struct pg_db *db = (struct pg_db *)base;
-	PQconninfoOption *options = PQconninfoParse(base->url, NULL);
+	PQconninfoOption *options;
 	int backend;
 
+	if (has_stray_at(base->url))
+		return error_set(err, ERR_CONFIG, "%s: an @ in user or password is written %%40", base->shown_url);
 	/* libpq's text would quote the part that it cannot parse: the password perhaps. */
+	options = PQconninfoParse(base->url, NULL);
 	if (!options)
 		return error_set(err, ERR_CONFIG, "%s: this is no PostgreSQL URL", base->shown_url);
 	PQconninfoFree(options);
@@ -105,8 +119,8 @@ static void list_backends(struct db *db, struct buf *ids)
 	buf_add_char(ids, '}');
 }
 
-#define LOOK                                                                                                                               \
-	"SELECT pg_is_in_recovery(), pg_postmaster_start_time()::text, ',' || coalesce(string_agg(pid::text, ','), '') || ','"             \
+#define LOOK                                                                                                                   \
+	"SELECT pg_is_in_recovery(), pg_postmaster_start_time()::text, ',' || coalesce(string_agg(pid::text, ','), '') || ','" \
 	" FROM pg_stat_activity WHERE pid = ANY($1::int[])"
 
 static int look(struct pg_db *db, int64_t deadline_us, PGresult **ret_result)

@@ -139,7 +139,7 @@ static void launch(struct test_postgres *pg)
 	pg->pid = start(pg,
 	                "postgres -D data -p %d -c unix_socket_directories=%s -c listen_addresses=127.0.0.1 -c max_connections=40 -c "
 	                "shared_buffers=16MB"
-	                " -c fsync=off -c synchronous_commit=off -c full_page_writes=off",
+	                " -c fsync=off -c full_page_writes=off",
 	                pg->port, pg->folder);
 	while (status_of(start(pg, "pg_isready -q -h 127.0.0.1 -p %d", pg->port)) != 0)
 		check_alive(pg, deadline_us);

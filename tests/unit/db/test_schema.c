@@ -193,19 +193,19 @@ static void check_insert(struct fixture *f, int expected, const char *sql)
 		fail_msg("%d, expected %d: %s: %s", r, expected, db_error(f->conn), sql);
 }
 
-#define THREAD(user, type)                                                                                                                 \
-	"INSERT INTO core_chatthread (title, is_private, created_at, updated_at, created_by_id, thread_type)"                              \
+#define THREAD(user, type)                                                                                    \
+	"INSERT INTO core_chatthread (title, is_private, created_at, updated_at, created_by_id, thread_type)" \
 	" VALUES ('t', FALSE, '2026-01-01 00:00:00', '2026-01-01 00:00:00', " user ", '" type "')"
-#define POLL(quorum)                                                                                                                       \
-	"INSERT INTO core_poll (title, question, description, status, is_anonymous, allow_multiple, quorum, created_at, updated_at, "      \
-	"voting_method,"                                                                                                                   \
-	" is_shareholder_vote) VALUES ('t', 'q', 'd', 'draft', FALSE, FALSE, " quorum                                                      \
+#define POLL(quorum)                                                                                                                  \
+	"INSERT INTO core_poll (title, question, description, status, is_anonymous, allow_multiple, quorum, created_at, updated_at, " \
+	"voting_method,"                                                                                                              \
+	" is_shareholder_vote) VALUES ('t', 'q', 'd', 'draft', FALSE, FALSE, " quorum                                                 \
 	", '2026-01-01 00:00:00', '2026-01-01 00:00:00', 'binary', FALSE)"
-#define AUDIT(json)                                                                                                                        \
-	"INSERT INTO core_auditlog (action, target_type, target_id, metadata, created_at) VALUES ('a', 't', '1', '" json                   \
+#define AUDIT(json)                                                                                                      \
+	"INSERT INTO core_auditlog (action, target_type, target_id, metadata, created_at) VALUES ('a', 't', '1', '" json \
 	"', '2026-01-01 00:00:00')"
-#define USER(id, name)                                                                                                                     \
-	"INSERT INTO auth_user (id, password, is_superuser, username, last_name, email, is_staff, is_active, date_joined, first_name)"     \
+#define USER(id, name)                                                                                                                 \
+	"INSERT INTO auth_user (id, password, is_superuser, username, last_name, email, is_staff, is_active, date_joined, first_name)" \
 	" VALUES (" id ", '', FALSE, '" name "', '', '', FALSE, TRUE, '2026-01-01 00:00:00', '')"
 
 static void test_schema__constraints_bite(void **state)

@@ -281,12 +281,12 @@ static void test_sqlite__a_locked_file_cannot_be_opened_now(void **state)
  * Reading what cannot be written. As root everything can be, so these run in a child that is another user. CHECK tells where
  * it failed.
  */
-#define CHECK(condition)                                                                                                                   \
-	do {                                                                                                                               \
-		if (!(condition)) {                                                                                                        \
-			print_error("line %d: %s\n", __LINE__, #condition);                                                                \
-			return 1;                                                                                                          \
-		}                                                                                                                          \
+#define CHECK(condition)                                                    \
+	do {                                                                \
+		if (!(condition)) {                                         \
+			print_error("line %d: %s\n", __LINE__, #condition); \
+			return 1;                                           \
+		}                                                           \
 	} while (0)
 
 struct reader {

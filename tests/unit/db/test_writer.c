@@ -302,12 +302,12 @@ static int write_big(struct db_conn *conn, void *arg)
 }
 
 /* In a child, which tells where it failed by its exit status. */
-#define CHECK(condition)                                                                                                                   \
-	do {                                                                                                                               \
-		if (!(condition)) {                                                                                                        \
-			print_error("%s: %s\n", #condition, db_error(f->conn));                                                            \
-			return 1;                                                                                                          \
-		}                                                                                                                          \
+#define CHECK(condition)                                                        \
+	do {                                                                    \
+		if (!(condition)) {                                             \
+			print_error("%s: %s\n", #condition, db_error(f->conn)); \
+			return 1;                                               \
+		}                                                               \
 	} while (0)
 
 /* No file may grow beyond a limit: what a full disk looks like to SQLite. */
