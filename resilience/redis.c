@@ -300,6 +300,14 @@ static bool was_fair(const struct attempt *a)
 	return a->granted_us * 2 >= a->usage->redis->config.command_timeout_us;
 }
 
+/* Neither our own lack of memory, nor a reply beyond our limits, nor a setup of a link that is not content does. */
+static bool speaks_against_redis(const struct attempt *a, int r)
+{
+	if (r == ERR_NOMEM || r == ERR_LIMIT || a->outage.kind == REDIS_FAILURE_NONE)
+		return false;
+	return r != ERR_TIMEOUT || was_fair(a);
+}
+
 int attempt_end(struct attempt *a, const char *op, int r)
 {
 	int64_t took_us = clock_monotonic_us() - a->start_us;
@@ -314,8 +322,7 @@ int attempt_end(struct attempt *a, const char *op, int r)
 	}
 	a->outage.duration_us = took_us;
 	metric_add(u->errors[a->outage.kind ? a->outage.kind : REDIS_OTHER], 1);
-	/* Neither our own lack of memory nor a reply beyond our limits says that Redis is down. */
-	if (r != ERR_NOMEM && r != ERR_LIMIT && (r != ERR_TIMEOUT || was_fair(a)))
+	if (speaks_against_redis(a, r))
 		usage_failed(u, a->generation, &a->outage);
 	return r == ERR_TIMEOUT ? ERR_TIMEOUT : ERR_UNAVAILABLE;
 }
