@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "api/head.h"
+#include "api/stream.h"
 
 struct http_thread;
 
@@ -41,7 +41,8 @@ struct connection {
 	struct sockaddr_storage peer;
 	char peer_text[INET6_ADDRSTRLEN]; /* for the log */
 	struct http_thread *thread;       /* http phases */
-	struct head head;                 /* door phases */
+	struct stream stream;             /* its head: door phases; the rest: http phases */
+	uint64_t requests;                /* http: request lines that have come, the present one included */
 };
 
 static inline enum phase connection_phase(uint64_t word)

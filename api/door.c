@@ -95,15 +95,15 @@ static bool look(struct door *d, struct connection *c, bool watched)
 	}
 	if (connection_phase(c->seen) == PHASE_SILENT)
 		connection_set(c, PHASE_PEEKING, clock_monotonic_us() + HEAD_LIMIT_US);
-	switch (head_scan(&c->head, d->peeked, (size_t)n)) {
+	switch (head_scan(&c->stream.head, d->peeked, (size_t)n)) {
 	case HEAD_PARTIAL:
 		return true;
 	case HEAD_BAD:
-		door_refuse(d->server, c, c->head.verdict.status, c->head.verdict.detail);
+		door_refuse(d->server, c, c->stream.head.verdict.status, c->stream.head.verdict.detail);
 		return true;
 	default:
 		leave_epoll(d, c, watched);
-		if (wants_websocket(&c->head, d->peeked))
+		if (wants_websocket(&c->stream.head, d->peeked))
 			hand_to_hub(d, c);
 		else
 			http_hand_over(d->server, c);
@@ -166,7 +166,7 @@ static void welcome(struct door *d, int fd, const struct sockaddr_storage *peer)
 		return;
 	}
 	note_peer(c);
-	head_init(&c->head, (size_t)s->settings->max_header_bytes);
+	stream_init(&c->stream, (size_t)s->settings->max_header_bytes);
 	connection_set(c, PHASE_SILENT, clock_monotonic_us() + SILENT_LIMIT_US);
 	if (look(d, c, false) && epoll_ctl(d->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
 		door_close(s, c);

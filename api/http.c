@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "api/dispatch.h"
+#include "api/recv.h"
 #include "api/transport_impl.h"
 #include "base/mem.h"
 
@@ -96,6 +97,7 @@ static void *on_target(void *arg, const char *uri, struct MHD_Connection *mhd)
 	ex->thread = t;
 	ex->connection = c;
 	ex->mhd = mhd;
+	ex->number = ++c->requests;
 	req->transport = ex;
 	req->worker = &t->worker;
 	req->id = make_id(t, ex->id);
@@ -185,14 +187,14 @@ static int64_t body_deadline(const struct exchange *ex)
 }
 
 /* First call: the head is whole. */
-static bool begin(struct exchange *ex, const char *url, const char *method, const char *version)
+static bool begin(struct exchange *ex, const char *method)
 {
 	struct head_verdict v;
 	bool has_body;
 
 	if (!ex->raw_target.s)
 		return false;
-	v = guard_check(ex, url, method, version);
+	v = guard_check(ex, method);
 	if (v.status)
 		return refuse(ex, v);
 	ex->stage = STAGE_BODY;
@@ -244,6 +246,10 @@ static bool cut_body(struct exchange *ex, int status, const char *detail)
 /* A piece of the body. */
 static bool take_body(struct exchange *ex, const char *data, size_t n)
 {
+	struct head_verdict v = guard_verdict(ex);
+
+	if (v.status)
+		return cut_body(ex, v.status, v.detail);
 	if (ex->request.body_too_large || (int64_t)(ex->body_len + n) > ex->body_limit) {
 		ex->request.body_too_large = true;
 		ex->discarded += (int64_t)n;
@@ -261,6 +267,10 @@ static bool take_body(struct exchange *ex, const char *data, size_t n)
 /* The body is whole, or there is none. */
 static bool finish(struct exchange *ex)
 {
+	struct head_verdict v = guard_verdict(ex);
+
+	if (v.status)
+		return refuse(ex, v);
 	if (!ex->request.body_too_large)
 		ex->request.body = (struct str){ ex->body_len ? ex->body : "", ex->body_len };
 	return serve(ex);
@@ -275,7 +285,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *mhd, const char 
 	if (!ex)
 		return MHD_NO;
 	if (ex->stage == STAGE_HEAD) {
-		go_on = begin(ex, url, method, version);
+		go_on = begin(ex, method);
 	} else if (*n) {
 		if (ex->stage == STAGE_BODY)
 			go_on = take_body(ex, data, *n);
@@ -323,6 +333,16 @@ static bool linger(struct server *s, const struct connection *c)
 	return true;
 }
 
+/* What libmicrohttpd has just read from a socket of this thread. */
+static void on_bytes(void *arg, int fd, const char *bytes, size_t n)
+{
+	struct http_thread *t = arg;
+	struct server *s = t->server;
+
+	if (fd < s->n_connections && s->connections[fd].thread == t)
+		stream_feed(&s->connections[fd].stream, bytes, n);
+}
+
 static void on_connection(void *arg, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode what)
 {
 	struct http_thread *t = arg;
@@ -330,12 +350,14 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 	struct connection *c;
 
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		recv_watch(on_bytes, t);
 		*context = &s->connections[MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd];
 		return;
 	}
 	c = *context;
 	connection_end(c);
 	c->thread = NULL;
+	stream_finish(&c->stream);
 	atomic_fetch_sub(&t->connections, 1);
 	if (!c->lingers || atomic_load(&s->draining) || !linger(s, c))
 		server_release(s, c);
@@ -358,7 +380,7 @@ static int start_thread(struct http_thread *t, struct error *err)
 		{ MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)leave_escaped, t },
 		{ MHD_OPTION_CONNECTION_LIMIT, s->n_connections, NULL },
 		{ MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)s->settings->max_header_bytes + HEADER_MEMORY_BYTES, NULL },
-		{ MHD_OPTION_STRICT_FOR_CLIENT, s->check_raw ? 0 : 1, NULL }, /* strict, 0.9.75 sends its pages twice; the guard does it */
+		{ MHD_OPTION_STRICT_FOR_CLIENT, MHD_get_version()[0] != '0', NULL }, /* strict, 0.9.75 sends its pages twice */
 		{ MHD_OPTION_END, 0, NULL },
 	};
 
@@ -370,7 +392,6 @@ static int start_thread(struct http_thread *t, struct error *err)
 
 int http_start(struct server *s, struct error *err)
 {
-	s->check_raw = MHD_get_version()[0] == '0';
 	for (size_t i = 0; i < s->n_threads; i++) {
 		int r = start_thread(&s->threads[i], err);
 
@@ -416,6 +437,8 @@ void http_hand_over(struct server *s, struct connection *c)
 			best = &s->threads[i];
 	atomic_fetch_add(&best->connections, 1);
 	c->thread = best;
+	c->requests = 0;
+	stream_init(&c->stream, (size_t)s->settings->max_header_bytes);
 	connection_set(c, PHASE_IDLE, clock_monotonic_us() + HEAD_LIMIT_US);
 	if (MHD_add_connection(best->daemon, c->fd, (const struct sockaddr *)&c->peer, len) == MHD_YES)
 		return;

@@ -27,6 +27,7 @@ struct connection *server_claim(struct server *s, int fd)
 		connection_end(c);
 		if (c->thread)
 			atomic_fetch_sub(&c->thread->connections, 1);
+		stream_finish(&c->stream);
 		server_release(s, c);
 	}
 	c->fd = fd;

@@ -50,7 +50,7 @@ struct exchange {
 	struct connection *connection;
 	struct MHD_Connection *mhd;
 	enum stage stage;
-	bool http_1_1;
+	uint64_t number;       /* of the request on its connection, from 1 */
 	struct str raw_target; /* before an absolute-form was split */
 	struct head_framing framing;
 	int64_t body_limit; /* bytes */
@@ -115,7 +115,6 @@ struct server {
 	struct door *door;
 	server_upgrade_fn upgrade; /* NULL: WebSocket requests are refused */
 	void *upgrade_arg;
-	bool check_raw;         /* this libmicrohttpd is lenient: look at the raw head of every request */
 	atomic_bool draining;   /* server_stop was called: each connection closes after its running answer */
 	atomic_bool cutting;    /* its deadline has passed */
 	atomic_int cut;         /* connections that the deadline caught with a request unanswered */
@@ -148,7 +147,10 @@ void http_hand_over(struct server *, struct connection *);
  * Reads the parsed head into ex->request and judges it: every request, first handler call, http thread. status 0: it is
  * fine; ex->framing and the request's first part are filled either way.
  */
-struct head_verdict guard_check(struct exchange *, const char *url, const char *method, const char *version);
+struct head_verdict guard_check(struct exchange *, const char *method);
+
+/* The verdict on what has come of the request so far, its body included. Http thread. */
+struct head_verdict guard_verdict(const struct exchange *);
 
 /* ---- respond.c ---- */
 
