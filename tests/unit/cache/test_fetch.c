@@ -217,9 +217,10 @@ static void crowd_join(pthread_t *threads, int n, int expected)
 	}
 }
 
-/* Nobody but the leader gets in: the gate opens as soon as he is inside. */
-static void test_fetch__one_of_eight_threads_loads(void **state)
+/* Eight threads fetch the same key; how long it took. The gate opens as soon as one is inside. */
+static int64_t fetch_by_eight(int *ret_loads)
 {
+	int64_t began = clock_monotonic_us();
 	pthread_t threads[8];
 	struct crowd c;
 
@@ -230,8 +231,19 @@ static void test_fetch__one_of_eight_threads_loads(void **state)
 	await_inside(&c, 1);
 	open_gate(&c);
 	crowd_join(threads, 8, 0);
-	assert_int_equal(atomic_load(&c.source.loads), 1);
+	*ret_loads = atomic_load(&c.source.loads);
 	cache_destroy(c.cache);
+	return clock_monotonic_us() - began;
+}
+
+/* On a machine so busy that it takes 200 ms, patience may end for another one: then it proves nothing, and is repeated. */
+static void test_fetch__one_of_eight_threads_loads(void **state)
+{
+	int loads = 0, tries = 0;
+
+	while (fetch_by_eight(&loads) >= 200 * US_PER_MS)
+		assert_true(++tries < 50);
+	assert_int_equal(loads, 1);
 }
 
 static void test_fetch__those_who_wait_get_the_error_too(void **state)
