@@ -125,36 +125,56 @@ static bool gate_host(struct treatment *t)
 	return false;
 }
 
+/* 301 to a place that was made in the arena; NULL: there was no memory for it. */
+static void reply_moved(struct request *req, const char *location)
+{
+	if (!location) {
+		reply_error(req, ERR_NOMEM);
+		return;
+	}
+	reply_empty(req, 301);
+	reply_header(req, "Location", location);
+}
+
 static bool gate_https(struct treatment *t)
 {
 	struct request *req = t->req;
-	const char *location;
 
 	if (is_probe(t) || req->secure || req->worker->context->settings->debug)
 		return true;
-	location = arena_printf(&req->arena, "https://%.*s%.*s", STR_ARG(req->host), STR_ARG(req->target));
 	req->reply.allow = NULL;
-	reply_empty(req, 301);
-	reply_header(req, "Location", location);
+	reply_moved(req, arena_printf(&req->arena, "https://%.*s%.*s", STR_ARG(req->host), STR_ARG(req->target)));
 	return false;
+}
+
+/* Whether the path with a slash behind it is a resource's. ERR_NOMEM. */
+static int lacks_slash(struct request *req, bool *ret_lacks)
+{
+	char *slashed;
+	struct str params[2];
+
+	*ret_lacks = false;
+	if (!req->path.len || req->path.s[req->path.len - 1] == '/')
+		return 0;
+	slashed = arena_printf(&req->arena, "%.*s/", STR_ARG(req->path));
+	*ret_lacks = slashed && routes_find(str_of(slashed), params);
+	return slashed ? 0 : ERR_NOMEM;
 }
 
 static bool gate_path(struct treatment *t)
 {
 	struct request *req = t->req;
-	struct str params[2], slashed;
+	bool lacks;
 
 	if (t->resource)
 		return true;
-	slashed = str_of(arena_printf(&req->arena, "%.*s/", STR_ARG(req->path)));
-	if (slashed.s && req->path.len && req->path.s[req->path.len - 1] != '/' && routes_find(slashed, params)) {
-		reply_empty(req, 301);
-		reply_header(
-		        req, "Location",
-		        arena_printf(&req->arena, "%.*s/%s%.*s", STR_ARG(req->raw_path), req->query.len ? "?" : "", STR_ARG(req->query)));
-		return false;
-	}
-	reply_detail(req, 404, "Introuvable.");
+	if (lacks_slash(req, &lacks) < 0)
+		reply_error(req, ERR_NOMEM);
+	else if (lacks)
+		reply_moved(req, arena_printf(&req->arena, "%.*s/%s%.*s", STR_ARG(req->raw_path), req->query.len ? "?" : "",
+		                              STR_ARG(req->query)));
+	else
+		reply_detail(req, 404, "Introuvable.");
 	return false;
 }
 

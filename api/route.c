@@ -25,7 +25,7 @@ static bool cached_always(const struct request *req)
 
 static const struct route routes[] = {
 #define RESOURCE(pattern, traits)
-#define ROUTE(method, pattern, handler, access, place, cached)                                                                             \
+#define ROUTE(method, pattern, handler, access, place, cached) \
 	{ METHOD_##method, pattern, handler, ACCESS_##access, PLACE_##place, policy_ptr_##cached },
 #include "api/routes.def"
 #undef ROUTE
@@ -129,8 +129,6 @@ static const struct resource *find_literal(struct str path)
 /* Whether a path segment fits what stands between the braces. */
 static bool segment_fits(const char *kind, size_t kind_len, struct str segment)
 {
-	int64_t value;
-
 	if (!segment.len)
 		return false;
 	if (kind_len == 3) { /* int: digits, as many as one likes; beyond 64 bits nothing is found */
@@ -139,7 +137,6 @@ static bool segment_fits(const char *kind, size_t kind_len, struct str segment)
 				return false;
 		return true;
 	}
-	(void)value;
 	return kind_len == 4 || str_find(segment, '.') < 0; /* slug, or id */
 }
 

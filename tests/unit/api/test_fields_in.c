@@ -159,7 +159,7 @@ static void refuse_values(struct fixture *f, const char *name, const char *const
 	for (size_t i = 0; i < n; i++)
 		refused_(f, &thing_fields, str_of(arena_printf(&f->arena, "{\"%s\": %s}", name, values[i])), name, __FILE__, __LINE__);
 }
-#define REFUSE_VALUES(name, ...)                                                                                                           \
+#define REFUSE_VALUES(name, ...) \
 	refuse_values(f, name, (const char *const[]){ __VA_ARGS__ }, N_ELEMENTS(((const char *const[]){ __VA_ARGS__ })))
 
 static int setup(void **state)

@@ -34,8 +34,8 @@ static void open_site(struct fixture *f, const char *const *list)
 	assert_int_equal(settings_load(from_list, source.arg, false, &f->settings, &err), 0);
 	assert_int_equal(site_create(f->settings, &f->site, &err), 0);
 }
-#define OPEN(...)                                                                                                                          \
-	open_site(*state,                                                                                                                  \
+#define OPEN(...)         \
+	open_site(*state, \
 	          (const char *const[]){ "DJANGO_SECRET_KEY=0123456789012345678901234567890123456789012345678901", __VA_ARGS__, NULL })
 
 static int setup(void **state)
