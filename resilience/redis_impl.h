@@ -90,7 +90,7 @@ struct usage {
 	atomic_bool trial_writes;     /* an error reply opened it: the trial must write, PING alone would not show the recovery */
 	/* Under lock */
 	pthread_mutex_t lock;
-	bool started;              /* the first trial has ended, or redis_start gave up waiting for it */
+	atomic_bool started;       /* written under the lock: the first trial has ended, or redis_start gave up waiting for it */
 	struct instant since;      /* when the outage began or ended */
 	int64_t down_at_us;        /* monotonic; 0 = not down */
 	int64_t counted_at_us;     /* monotonic: the downtime metric covers the outage until here */
