@@ -113,19 +113,19 @@ def test_the_first_request_into_an_outage_is_not_slow(server, setup, way):
 
 @pytest.mark.parametrize("way", ["killed", "stopped", "silent"])
 def test_health_answers_at_once_in_every_state(server, setup, watch, way):
-    def fastest():
+    def assert_at_once():
         took = []
         for _ in range(10):
             started = time.monotonic()
             assert server.get("/api/health/").status == 200
             took.append(time.monotonic() - started)
-        return sorted(took)[len(took) // 2]
+        assert min(took) < 0.005 and max(took) < 0.1, took  # one that asked Redis would take its timeout, 100 ms
 
-    assert fastest() < 0.005
+    assert_at_once()
     OUTAGES[way][0](setup)
-    assert fastest() < 0.005  # perhaps before it is noticed
+    assert_at_once()  # perhaps before it is noticed
     watch(server).wait_down()
-    assert fastest() < 0.005
+    assert_at_once()
     OUTAGES[way][1](setup)
 
 
