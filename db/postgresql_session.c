@@ -152,8 +152,9 @@ static int finish_connecting(PGconn *link, int64_t deadline_us)
 }
 
 /*
- * Reads are read-only transactions, so that nothing is changed outside of db_write, as on SQLite. The server gives up a
- * little before we do: then the session stays good.
+ * Reads are read-only transactions, so that nothing is changed outside of db_write, as on SQLite. The server gives up
+ * after three quarters of our limit, so that its answer is here in time: then the session stays good, whereas a server
+ * that says nothing until our limit is taken for dead.
  */
 static int set_up(struct db *db, PGconn *link, int64_t deadline_us, int *ret_backend)
 {
@@ -165,7 +166,7 @@ static int set_up(struct db *db, PGconn *link, int64_t deadline_us, int *ret_bac
 	         "SET TimeZone='UTC'; SET DateStyle='ISO, MDY'; SET bytea_output='hex'; SET extra_float_digits=1; SET "
 	         "statement_timeout=%lld;"
 	         "SET default_transaction_read_only=on; SELECT pg_backend_pid(), pg_is_in_recovery()",
-	         (long long)(db->config.statement_limit_us / US_PER_MS * 7 / 8 + 1));
+	         (long long)(db->config.statement_limit_us / US_PER_MS * 3 / 4 + 1));
 	PQsetNoticeProcessor(link, ignore_notice, NULL);
 	if (PQsetnonblocking(link, 1) != 0)
 		return ERR_UNAVAILABLE;
