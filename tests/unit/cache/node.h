@@ -61,7 +61,8 @@ static inline struct redis *core_create(int port)
 	return redis;
 }
 
-static inline void node_start(struct node *n, int port)
+/* Started, but for what would hear the others. */
+static inline void node_start_deaf(struct node *n, int port)
 {
 	struct cache_config config = { .max_bytes = 8 << 20, .max_entries = 1000 };
 	struct error err;
@@ -71,9 +72,16 @@ static inline void node_start(struct node *n, int port)
 	n->cache = cache_create(&config);
 	assert_non_null(n->cache);
 	assert_int_equal(redis_start(n->redis, &err), 0);
-	assert_int_equal(cache_start(n->cache, &err), 0);
 	n->front = cache_front_create(n->cache);
 	assert_non_null(n->front);
+}
+
+static inline void node_start(struct node *n, int port)
+{
+	struct error err;
+
+	node_start_deaf(n, port);
+	assert_int_equal(cache_start(n->cache, &err), 0);
 }
 
 static inline void node_stop(struct node *n)
@@ -122,6 +130,15 @@ static inline int64_t node_lifetime_s(struct node *n, const char *key)
 	left_us = found.value ? found.expires_us - clock_monotonic_us() : 0;
 	local_found_finish(&found);
 	return (left_us + US_PER_S - 1) / US_PER_S;
+}
+
+static inline uint64_t node_token(struct node *n, const char *key)
+{
+	struct local_found found;
+
+	local_find(n->cache->local, str_of(key), NOBODY, &found);
+	local_found_finish(&found);
+	return found.token;
 }
 
 static inline const char *node_fetch(struct node *n, const char *key)

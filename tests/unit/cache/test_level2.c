@@ -121,6 +121,22 @@ static void test_level2__also_when_there_was_a_generation(void **state)
 	assert_load_was_not_stored();
 }
 
+/* Who does not hear of the deletion learns it from the refusal of his store. */
+static void test_level2__what_redis_refuses_is_not_kept_in_memory_either(void **state)
+{
+	struct node deaf;
+
+	node_start_deaf(&deaf, server.port);
+	EVENTUALLY(redis_usable(deaf.redis, REDIS_CACHE));
+	deaf.source.during = delete_by_b;
+	assert_true(fetch_is(&deaf, "k", "v1@"));
+	assert_int_equal(node_lifetime_s(&deaf, "k"), 0);
+	deaf.source.during = NULL;
+	assert_true(fetch_is(&deaf, "k", "v1@"));
+	assert_in_range(node_lifetime_s(&deaf, "k"), 1, 5);
+	node_stop(&deaf);
+}
+
 static void delete_by_b_and_forget(void *arg)
 {
 	delete_by_b(arg);
@@ -262,6 +278,7 @@ int main(void)
 		TEST(after_its_own_load_memory_settles_without_another),
 		TEST(a_deletion_elsewhere_during_the_load_forbids_its_storing),
 		TEST(also_when_there_was_a_generation),
+		TEST(what_redis_refuses_is_not_kept_in_memory_either),
 		TEST(also_when_the_generation_has_gone_since),
 		TEST(also_when_everything_has_gone_since),
 		TEST(an_old_load_does_not_overwrite_a_newer_one),

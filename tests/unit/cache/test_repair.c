@@ -228,6 +228,27 @@ static void test_repair__two_processes_agree_after_an_outage(void **state)
 	node_stop(&b);
 }
 
+/* Nothing but the recovery itself empties the memory then, and nothing but the keeper and the prober see the outage. */
+static void test_repair__also_on_a_server_that_refuses_tracking(void **state)
+{
+	struct test_redis other;
+	struct node n;
+
+	test_redis_start(&other, 0, NULL, "--rename-command", "CLIENT", "NOCLIENT", NULL);
+	node_start(&n, other.port);
+	EVENTUALLY(set_text(n.cache, "k", "old", 300));
+	test_redis_signal(&other, SIGSTOP);
+	EVENTUALLY(!redis_usable(n.redis, REDIS_CACHE));
+	assert_false(set_text(n.cache, "k", "new", 300));
+	assert_false(set_text(n.cache, "l", "new", 300));
+	test_redis_signal(&other, SIGCONT);
+	EVENTUALLY(redis_usable(n.redis, REDIS_CACHE));
+	assert_int_equal(node_entries(&n), 0);
+	EVENTUALLY(get_is(n.cache, "k", NULL));
+	node_stop(&n);
+	test_redis_stop(&other);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_repair__##name, set_up, tear_down)
 
 int main(void)
@@ -243,6 +264,7 @@ int main(void)
 		TEST(ten_thousand_keys_are_told_one_by_one),
 		TEST(while_redis_is_open_nothing_waits_and_fallbacks_are_counted),
 		cmocka_unit_test(test_repair__without_redis_configured_nothing_is_reported),
+		cmocka_unit_test(test_repair__also_on_a_server_that_refuses_tracking),
 		TEST(two_processes_agree_after_an_outage),
 	};
 
