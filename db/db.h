@@ -60,7 +60,10 @@ bool db_available(const struct db *);
  */
 void db_watch(struct db *, void (*fn)(void *arg, bool available), void *arg);
 
-/* Looks after the connection(s): detects an outage, reconnects broken connections. For a monitor of its own, every 500 ms; blocks up to 1 s. */
+/*
+ * Looks after the connection(s): detects an outage, reconnects broken connections. For a monitor of its own, every 500 ms;
+ * blocks up to 1 s. One thread at a time.
+ */
 void db_probe(void *db);
 
 /* Statement: one object per use, static; its address is its identity in the connections' caches of prepared statements. */
@@ -87,7 +90,12 @@ struct db_statement {
 	const char *postgresql;
 };
 
-/* Arguments of $1, $2 … */
+/*
+ * Arguments of $1, $2 …, at most 64; more than the text uses is fine. "No value" of the kind is null. What one text for both
+ * engines has to mind: booleans are TRUE and FALSE; an INT is 64 bits (write CAST($1 AS integer) where a function wants less);
+ * a TEXT takes the type of its context, uuid, date and jsonb too; LIKE ignores the case of ASCII on SQLite only; arithmetic on
+ * decimals is binary on SQLite (round to 2 places in SQL, or compute in C). A NUL in a text is ERR_INVALID.
+ */
 struct db_param {
 	enum kind kind;
 	bool b;
@@ -103,7 +111,8 @@ struct db_param {
 #define DB_TEXT(v) ((struct db_param){ .kind = KIND_TEXT, .s = (v) })
 #define DB_JSON(v) ((struct db_param){ .kind = KIND_JSON, .s = (v).text })
 /* DB_PARAMS(DB_INT(id), DB_TEXT(status)) or DB_NO_PARAMS */
-#define DB_PARAMS(...) (const struct db_param[]){ __VA_ARGS__ }, (sizeof((const struct db_param[]){ __VA_ARGS__ }) / sizeof(struct db_param))
+#define DB_PARAMS(...) \
+	(const struct db_param[]){ __VA_ARGS__ }, (sizeof((const struct db_param[]){ __VA_ARGS__ }) / sizeof(struct db_param))
 #define DB_NO_PARAMS NULL, 0
 
 struct db_rows {
@@ -120,7 +129,7 @@ int db_select(struct db_conn *, const struct db_statement *, const struct db_par
 /* The first row into *ret_row (texts in the arena); ERR_NOT_FOUND when there is none. */
 int db_select_one(struct db_conn *, const struct db_statement *, const struct db_param *, size_t n, struct arena *, void *ret_row);
 
-/* One number (the first column of the first row must be an integer); ERR_NOT_FOUND without a row. */
+/* One number: the first and only column of the first row; ERR_NOT_FOUND without a row. sql is static, as its address is its identity. */
 int db_select_int(struct db_conn *, const char *sql, const struct db_param *, size_t n, int64_t *ret_value);
 
 /* Changes rows; only inside a db_write closure. ret_changed may be NULL. ERR_CONFLICT on a broken constraint, ERR_READ_ONLY, ERR_FULL. */
@@ -130,10 +139,15 @@ int db_execute(struct db_conn *, const struct db_statement *, const struct db_pa
 int db_script(struct db_conn *, const char *sql);
 
 /*
- * Runs fn in a transaction and returns its result: 0 has been committed durably (synchronous=FULL, group commit), a
- * negative value has been rolled back. The closure gets a connection to use and must not touch Redis, the network, or
- * sleep; on SQLite it runs on the writer thread, so it must not use thread-local state. May run again after a
- * serialisation failure. ERR_UNAVAILABLE, ERR_READ_ONLY, ERR_FULL, ERR_LIMIT (queue full) besides fn's own.
+ * Runs fn in a transaction and returns its result: 0 or more has been committed durably (synchronous=FULL, group commit), a
+ * negative value has been rolled back. The closure gets a connection to use, and must not touch Redis, the network, or sleep;
+ * on SQLite it runs on the writer thread, so it must not use thread-local state. It may reason as if it were alone
+ * (PostgreSQL: serializable), and may therefore run again: it sets what it leaves in arg anew each time.
+ *
+ * A statement that fails in it dooms it, on both engines: the later ones fail alike, and db_write returns that error whatever fn
+ * does. To tolerate a conflict use ON CONFLICT. ERR_UNAVAILABLE (away, lost on the way: whether the commit happened is then
+ * unknown; or disturbed by others too often), ERR_TIMEOUT (the write lock is held by another program), ERR_READ_ONLY, ERR_FULL,
+ * ERR_LIMIT (queue full), ERR_CONFLICT (a deferred foreign key) besides fn's own. Not inside of db_write.
  */
 typedef int (*db_write_fn)(struct db_conn *, void *arg);
 int db_write(struct db_conn *, db_write_fn fn, void *arg);
@@ -141,7 +155,10 @@ int db_write(struct db_conn *, db_write_fn fn, void *arg);
 /* The text of the last failure on this connection; "" when none. Never holds parameters. */
 const char *db_error(const struct db_conn *);
 
-/* Orders after commit: fn(arg) runs on the thread that called db_write, after its commit, not after a rollback; inside a closure. ERR_LIMIT beyond 16. */
+/*
+ * Orders after commit, inside a closure: fn(arg) runs on the thread that called db_write, after its commit, not after a
+ * rollback. ERR_LIMIT beyond 16, ERR_INTERNAL outside of a closure.
+ */
 int db_after_commit(struct db_conn *, void (*fn)(void *arg), void *arg);
 
 #endif

@@ -266,6 +266,7 @@ static int64_t pg_finish(struct db_conn *conn, void *prepared)
 
 static int pg_script(struct db_conn *conn, const char *sql)
 {
+	pg_of(conn)->ran_script = true;
 	return pg_command(pg_of(conn), sql, DB_SCRIPT_LIMIT_US, NULL);
 }
 
@@ -274,7 +275,7 @@ static int transact(struct pg_conn *c, const char *sql)
 {
 	if (fault_due(FAULT_SQL_STEP))
 		return conn_fail(&c->base, ERR_IO, "injected fault");
-	return pg_command(c, sql, statement_limit_us(c), NULL);
+	return pg_command(c, sql, c->ran_script ? DB_SCRIPT_LIMIT_US : statement_limit_us(c), NULL);
 }
 
 /* A session whose transaction cannot be ended is of no use. */
@@ -292,7 +293,7 @@ static int write_once(struct pg_conn *c, db_write_fn fn, void *arg)
 {
 	int r, committed;
 
-	c->must_repeat = false;
+	c->must_repeat = c->ran_script = false;
 	c->base.told = false;
 	r = transact(c, "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE");
 	if (r < 0)
@@ -319,7 +320,7 @@ static void back_off(int attempt)
 	nanosleep(&pause, NULL);
 }
 
-int pg_db_write(struct db_conn *conn, db_write_fn fn, void *arg)
+static int pg_write(struct db_conn *conn, db_write_fn fn, void *arg)
 {
 	struct pg_conn *c = pg_of(conn);
 	int r = write_once(c, fn, arg);
@@ -346,6 +347,6 @@ const struct db_driver postgresql_driver = {
 	.column = pg_column,
 	.finish = pg_finish,
 	.script = pg_script,
-	.write = pg_db_write,
+	.write = pg_write,
 	.probe = pg_db_probe,
 };

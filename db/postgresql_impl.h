@@ -27,9 +27,10 @@ struct pg_conn {
 	unsigned n_named; /* prepared statements of this session */
 	bool in_transaction;
 	bool must_repeat; /* the transaction met a serialisation failure */
+	bool ran_script;  /* the transaction did schema work: its commit may take longer */
+	bool stale;       /* the server no longer accepts a prepared statement: all are to be forgotten */
 	PGresult *result; /* of the statement between start and finish */
 	int row;
-	size_t n_columns;
 	struct buf text; /* scratch of parameters */
 	/* Shared with the prober. */
 	atomic_bool broken;    /* set by the owner, cleared by who mends */
@@ -48,7 +49,7 @@ int pg_session_open(struct db *, int64_t deadline_us, PGconn **ret_link, int *re
 
 /*
  * Sends and waits until the last result, within the deadline; *ret_result is the last one, or the first that failed; the
- * caller clears it. send_failed: what the PQsend… function said. ERR_TIMEOUT (no answer: the session is useless), or
+ * caller clears it. send_succeeded: what the PQsend… function said. ERR_TIMEOUT (no answer: the session is useless), or
  * ERR_UNAVAILABLE (it is lost).
  */
 int pg_await(PGconn *, int send_succeeded, int64_t deadline_us, PGresult **ret_result);
@@ -62,14 +63,19 @@ int pg_check(struct pg_conn *, const PGresult *);
 /* A command without parameters on the slot's session, within limit_us; ret_result may be NULL, else the caller clears it. */
 int pg_command(struct pg_conn *, const char *sql, int64_t limit_us, PGresult **ret_result);
 
-/* The driver's functions that live in the other files. */
+/* Driver: an empty struct pg_db. */
 struct db *pg_db_create(void);
+/* Driver: checks the URL, makes the prober's session. */
 int pg_db_open(struct db *, struct error *);
+/* Driver: ends the prober's session, frees. */
 void pg_db_destroy(struct db *);
+/* Driver: a slot; without a session when none can be had now. */
 int pg_db_connect(struct db *, struct db_conn **ret_conn, struct error *);
+/* Driver: ends the slot's sessions, frees it. */
 void pg_db_disconnect(struct db_conn *);
+/* Driver: takes over the prober's fresh session; ERR_UNAVAILABLE without any. */
 int pg_db_ready(struct db_conn *);
+/* Driver: looks at the server, mends slots, moves availability. */
 void pg_db_probe(struct db *);
-int pg_db_write(struct db_conn *, db_write_fn fn, void *arg);
 
 #endif

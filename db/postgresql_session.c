@@ -242,6 +242,8 @@ int pg_check(struct pg_conn *c, const PGresult *result)
 	state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	if (!state)
 		state = "08006";
+	/* "Cached plan must not change result type" after an ALTER TABLE; a pooler that dropped our statements. */
+	c->stale |= strcmp(state, "0A000") == 0 || strcmp(state, "26000") == 0;
 	c->must_repeat |= strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0;
 	r = fail_with(c, code_of(state), state, result);
 	if (PQstatus(c->link) == CONNECTION_BAD || str_starts(str_of(state), "08") || str_starts(str_of(state), "57P"))

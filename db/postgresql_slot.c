@@ -103,6 +103,9 @@ int pg_db_ready(struct db_conn *conn)
 
 	if (atomic_load_explicit(&c->has_fresh, memory_order_relaxed))
 		adopt(c);
+	if (c->stale)
+		conn_forget_prepared(conn);
+	c->stale = false;
 	if (!c->link)
 		return conn_fail(conn, ERR_UNAVAILABLE, "the connection is lost");
 	return 0;

@@ -22,7 +22,8 @@ int schema_inspect(struct db_conn *, enum schema_state *ret_state, struct buf *r
 
 /*
  * Makes it current under a lock (several processes may start at once): creates everything on an empty database, adds our
- * own tables to a known one. ERR_SCHEMA with the differences when foreign; ERR_READ_ONLY, ERR_FULL, ERR_UNAVAILABLE.
+ * own tables to a known one. ERR_SCHEMA with the differences when foreign; ERR_READ_ONLY (and *ret_before says how far it is from
+ * current), ERR_FULL, ERR_UNAVAILABLE, ERR_TIMEOUT (another process holds the lock for a minute). *ret_before is always set.
  */
 int schema_migrate(struct db_conn *, enum schema_state *ret_before, struct buf *ret_differences);
 

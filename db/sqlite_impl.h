@@ -55,13 +55,19 @@ int sqlite_connect(struct sqlite_db *, bool for_writing, struct db_conn **ret_co
 /* Frees it, its prepared statements included. NULL is fine. */
 void sqlite_disconnect(struct db_conn *);
 
-/* The driver's functions that live in sqlite_open.c. */
+/* Driver: an empty struct sqlite_db. */
 struct db *sqlite_db_create(void);
+/* Driver: finds out how the file can be opened, starts the writer. */
 int sqlite_db_open(struct db *, struct error *);
+/* Driver: stops the writer, closes, frees. */
 void sqlite_db_destroy(struct db *);
+/* Driver: a connection for reading. */
 int sqlite_db_connect(struct db *, struct db_conn **ret_conn, struct error *);
+/* Driver: closes and frees a connection. */
 void sqlite_db_disconnect(struct db_conn *);
+/* Driver: opens the connection anew when the prober found that an immutable file did change. */
 int sqlite_db_ready(struct db_conn *);
+/* Driver: whether the file can be read; moves availability. */
 void sqlite_db_probe(struct db *);
 
 /* Takes the connection, also on failure, and starts the thread. ERR_NOMEM, ERR_INTERNAL. */

@@ -384,6 +384,21 @@ static void test_postgresql__one_text_in_two_contexts(void **state)
 	assert_int_equal(n, 0);
 }
 
+/* Django's migrations may change a type under a running server. */
+static void test_postgresql__a_changed_column_costs_one_failure(void **state)
+{
+	static const char *const sql = "SELECT max(number) FROM thing";
+	struct fixture *f = *state;
+	int64_t n;
+
+	must_write(f->conn, "INSERT INTO thing (number) VALUES (5)");
+	assert_int_equal(count_of(f->conn, sql), 5);
+	must_write(f->conn, "ALTER TABLE thing ALTER COLUMN number TYPE integer");
+	assert_int_equal(db_select_int(f->conn, sql, DB_NO_PARAMS, &n), ERR_INTERNAL);
+	assert_int_equal(count_of(f->conn, sql), 5);
+	assert_true(db_available(f->db));
+}
+
 static void test_postgresql__big_parameters_and_results(void **state)
 {
 	static char text[5 * 1000 * 1000];
@@ -484,6 +499,7 @@ int main(void)
 		EACH(test_postgresql__too_many_connections),
 		EACH(test_postgresql__texts_fit_other_types),
 		EACH(test_postgresql__one_text_in_two_contexts),
+		EACH(test_postgresql__a_changed_column_costs_one_failure),
 		EACH(test_postgresql__big_parameters_and_results),
 		EACH(test_postgresql__sessions_are_set_up),
 		EACH(test_postgresql__restarts_under_traffic),
