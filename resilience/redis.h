@@ -36,7 +36,10 @@ struct redis_config {
 	int pool_size;                      /* connections kept per usage, 1..64 */
 };
 
-/* Fills config from the URLs of the settings (any may be NULL). ERR_CONFIG names the variable; *ret_warning may get one line ("" if none). */
+/*
+ * Fills configured and url of the config from the URLs of the settings (any may be NULL); the other members stay as they
+ * are. ERR_CONFIG names the variable; *ret_warning may get one line ("" if none).
+ */
 int redis_config_from_urls(const char *redis_url, const char *channels_url, const char *cache_url, const char *broker_url,
                            struct redis_config *ret_config, char ret_warning[200], struct error *err);
 
@@ -71,7 +74,7 @@ struct redis_command {
 	const struct str *args;
 	size_t n;
 };
-#define REDIS_COMMAND(...)                                                                                                                 \
+#define REDIS_COMMAND(...) \
 	((struct redis_command){ (const struct str[]){ __VA_ARGS__ }, N_ELEMENTS(((const struct str[]){ __VA_ARGS__ })) })
 
 /* A reply, a view into memory of the call; see redis_replies_free. */
@@ -86,6 +89,7 @@ enum redis_reply_type {
 
 struct redis_reply; /* opaque */
 
+/* What kind of reply it is. */
 enum redis_reply_type redis_reply_type(const struct redis_reply *);
 struct str redis_reply_text(const struct redis_reply *);                        /* TEXT, STATUS, ERROR; absent otherwise */
 int64_t redis_reply_int(const struct redis_reply *);                            /* INT; 0 otherwise */
@@ -111,8 +115,13 @@ struct redis_link;
 struct redis_conn;
 typedef int (*redis_link_setup)(struct redis_conn *, int64_t deadline_us, void *arg);
 
+/* A link of a usage; connects at its first call, or at the next recovery. NULL without memory. */
 struct redis_link *redis_link_create(struct redis *, enum redis_usage, redis_link_setup, void *arg);
+
+/* Closes and frees; no call may be running. NULL is fine. */
 void redis_link_destroy(struct redis_link *);
+
+/* As redis_call, on the link's connection. ERR_TIMEOUT also when others had the turn for too long. */
 int redis_link_call(struct redis_link *, struct redis_budget *budget, const char *op, const struct redis_command *commands, size_t n,
                     struct redis_reply **ret_replies);
 
@@ -137,7 +146,10 @@ int redis_on_state(struct redis *, redis_state_hook, void *arg);
  */
 void redis_off_hooks(struct redis *, void *arg);
 
-/* A layer above served from its fallback: counts it, and logs the event of 2.8 (at most one line per 10 s, with suppressed). name_field/name say what ("key", …). */
+/*
+ * A layer above served from its fallback: counts it, and logs the event of 2.8 (at most one line per event, usage and
+ * 10 s, with suppressed). name_field and name say what ("key", …). Nothing when the usage is not configured.
+ */
 void redis_report_fallback(struct redis *, enum redis_usage, enum log_level, const char *event, const char *op, const char *name_field,
                            struct str name);
 

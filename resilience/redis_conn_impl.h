@@ -1,6 +1,7 @@
 /*
  * Inside of a guarded connection, shared by redis_conn.c (the exchanges), redis_failure.c (what went wrong),
- * redis_wire.c (socket and waiting) and redis_tls.c. Whatever fails is noted in the connection by redis_conn_fail and makes it useless for good.
+ * redis_wire.c (socket and waiting) and redis_tls.c. Whatever fails is noted in the connection by conn_fail and makes it
+ * useless for good.
  */
 #ifndef RESILIENCE_REDIS_CONN_IMPL_H
 #define RESILIENCE_REDIS_CONN_IMPL_H
@@ -87,11 +88,15 @@ int wire_write_all(struct redis_conn *, const char *bytes, size_t n, int64_t dea
 
 /* TLS over the connected socket; the peer must prove the name of the URL with a certificate of the system's authorities. */
 int tls_start(struct redis_conn *, const struct redis_url *, int64_t deadline_us);
+
+/* As wire_read and wire_write. */
 ssize_t tls_read(struct redis_conn *, char *bytes, size_t n);
 ssize_t tls_write(struct redis_conn *, const char *bytes, size_t n);
 
 /* Whether nothing but TLS' own records waits to be read and the peer has not closed. */
 bool tls_idle_ok(struct redis_conn *);
+
+/* Frees; harmless without TLS. */
 void tls_finish(struct redis_conn *);
 
 #endif

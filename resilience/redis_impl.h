@@ -161,7 +161,7 @@ int attempt_begin(struct attempt *, struct usage *, struct redis_budget *);
 
 /* The deadlines of the two steps, counted from now. */
 int64_t attempt_connect_deadline(const struct attempt *);
-int64_t attempt_command_deadline(struct attempt *);
+int64_t attempt_command_deadline(struct attempt *); /* notes what it granted */
 
 /* A new connection of the usage for this attempt. */
 int attempt_connect(struct attempt *, struct redis_conn **ret_conn);
@@ -181,7 +181,11 @@ int usage_call(struct attempt *a, struct usage *, struct redis_budget *, const c
 struct redis_address *server_address(struct server *);
 
 /* ---- redis_pool.c ---- */
+
+/* An empty pool that keeps at most size connections (1..POOL_MAX). */
 void pool_init(struct pool *, int size);
+
+/* Closes the idle ones and ends; none may be handed out. */
 void pool_finish(struct pool *);
 
 /* An idle connection of this generation that is still good, or NULL; counts as busy from now on either way. */
@@ -205,6 +209,8 @@ void prober_round(void *server);
 void prober_finish(struct server *);
 
 /* ---- redis_report.c ---- */
+
+/* Makes the metrics of the usage; id and configured must be set. */
 void report_init(struct usage *);
 
 /* An attempt of this generation failed: tells the breaker, and if that opened it, everybody. */
@@ -222,6 +228,7 @@ void usage_give_up_start(struct usage *);
 /* The ERROR line of a failed explicit check. */
 void report_failed_check(struct usage *, const char *text);
 
+/* The metrics of an op; never NULL. */
 struct op_series *usage_op(struct usage *, const char *op);
 
 /* Sets the gauges; a collector of base/metrics. */
@@ -229,8 +236,10 @@ void report_collect(void *redis);
 
 /* ---- redis_status.c ---- */
 
-/* "RedisCache" and such; fallback: "LocMemCache" and such. */
+/* "RedisCache" and such; of an unconfigured usage its fallback's name. */
 const char *usage_backend(const struct usage *);
+
+/* "LocMemCache" and such. */
 const char *usage_fallback_name(enum redis_usage);
 
 /* The public class of a failure: "connection refused", … */
@@ -243,6 +252,8 @@ int health_check(struct redis_conn *, int64_t deadline_us, struct outage *ret_ou
 
 /* first: renewed before the others. */
 void usage_add_member(struct usage *, struct member *, bool first);
+
+/* Returns when the prober does not use it. */
 void usage_remove_member(struct usage *, struct member *);
 
 #endif

@@ -66,6 +66,7 @@ static void close_conn(struct server *s)
  */
 static int ping_server(struct server *s, struct outage *o)
 {
+	struct redis_conn *fresh;
 	int r;
 
 	if (s->conn) {
@@ -82,9 +83,11 @@ static int ping_server(struct server *s, struct outage *o)
 		if (r < 0)
 			return r;
 	}
-	r = open_conn(s, &s->url, &s->conn, o);
-	if (r == 0)
-		r = ping(s->conn, o);
+	r = open_conn(s, &s->url, &fresh, o);
+	if (r < 0)
+		return r;
+	s->conn = fresh;
+	r = ping(fresh, o);
 	if (r < 0)
 		close_conn(s);
 	return r;

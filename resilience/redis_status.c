@@ -1,3 +1,7 @@
+/*
+ * Two ways to ask how Redis is: the status, from the breakers alone, for health and metrics, which never touches Redis;
+ * and the mission's probe, which writes a key and reads it back and so may wait for one command.
+ */
 #include <stdio.h>
 
 #include "base/clock.h"

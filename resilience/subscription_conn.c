@@ -1,3 +1,8 @@
+/*
+ * The connection of a subscription: AUTH and the rest as any other, then CLIENT ID, then SUBSCRIBE with all channels at
+ * once. It counts as made when Redis has confirmed each of them; messages that come in between are handed on already.
+ * The canary knows three endings: heard, missed once (perhaps late), missed twice (deaf: made again).
+ */
 #include <stdio.h>
 #include <time.h>
 

@@ -18,12 +18,12 @@ static const char *normal(const char *line, int port)
 	snprintf(number, sizeof(number), ":%d", port);
 	for (const char *p = line; *p && n < sizeof(text) - 32; p++) {
 		if (strncmp(p, number, strlen(number)) == 0) {
-			n += (size_t)sprintf(text + n, ":PORT");
+			n += (size_t)snprintf(text + n, sizeof(text) - n, ":PORT");
 			p += strlen(number) - 1;
 		} else if (strncmp(p, "\"duration_ms\":", 14) == 0 || strncmp(p, "\"down_seconds\":", 15) == 0) {
 			size_t name = strcspn(p, ":") + 1;
 
-			n += (size_t)sprintf(text + n, "%.*sN", (int)name, p);
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%.*sN", (int)name, p);
 			p += name + strspn(p + name, "0123456789.") - 1;
 		} else {
 			text[n++] = *p;
