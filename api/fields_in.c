@@ -197,16 +197,21 @@ bool read_object(struct reading *r, const struct field *f, const json_t *value, 
 	return error == 0 || error == ERR_INVALID ? error == 0 : give_up(r, error);
 }
 
-/* The elements one by one; the errors of all are a list of objects, {} for those that are fine. */
+/*
+ * The elements one by one; the errors of all are a list of objects, {} for those that are fine. A list replaces what was
+ * there, so that its elements are whole even in a partial body.
+ */
 static bool read_elements(struct reading *r, const struct field *f, const json_t *list, char *items)
 {
+	struct fields_input whole = *r->in;
 	struct buf one CLEANUP(buf_finish) = BUF_EMPTY;
 	struct buf all CLEANUP(buf_finish) = BUF_EMPTY;
 	size_t n = json_array_size(list);
 	bool fine = true;
 
+	whole.partial = false;
 	for (size_t i = 0; i < n; i++) {
-		int error = read_any(f->of, r->in, json_array_get(list, i), items + i * f->of->size, &one, NULL);
+		int error = read_any(f->of, &whole, json_array_get(list, i), items + i * f->of->size, &one, NULL);
 
 		if (error < 0 && error != ERR_INVALID)
 			return give_up(r, error);
