@@ -243,6 +243,8 @@ static void test_fields_in__a_partial_body_lacks_nothing(void **state)
 	assert_int_equal(f->present, 2);
 	assert_int_equal(read_body(f, &strict_fields, TEXT("{}")), 0);
 	refused_(f, &strict_fields, TEXT("{\"title\": null}"), "title", __FILE__, __LINE__);
+	accept("{\"place\": {}}");
+	assert_int_equal(read_body(f, &thing_fields, TEXT("{\"options\": [{}]}")), ERR_INVALID); /* a new element is whole */
 }
 
 static void test_fields_in__all_errors_are_told_at_once(void **state)
