@@ -7,6 +7,9 @@
  * Redis client tracking empties level 1 of what another process changes; while that is not to be had, level 1 entries
  * live at most 5 s (only when Redis is configured: a process alone needs no coherence).
  * Nothing here ever fails outward or waits longer than the budget. Any thread unless said otherwise.
+ *
+ * A key is 1 to 200 bytes and does not begin with "gen:" (the generations of level 2 are there). Another one cannot be
+ * stored: it is never found, setting and deleting it give false, fetching it loads each time.
  */
 #ifndef CACHE_CACHE_H
 #define CACHE_CACHE_H
@@ -21,50 +24,56 @@
 struct cache;
 
 struct cache_config {
-	size_t max_bytes;     /* of level 1 */
-	size_t max_entries;   /* of level 1 */
-	struct redis *redis;  /* borrowed; its cache usage may be not configured */
+	size_t max_bytes;    /* of level 1 */
+	size_t max_entries;  /* of level 1 */
+	struct redis *redis; /* borrowed; its cache usage may be not configured */
 };
 
 /* A cache; with Redis it makes its tracking subscription. NULL without memory. Before redis_start. */
 struct cache *cache_create(const struct cache_config *);
 
-/* Starts the tracking (a thread) when Redis is configured; after redis_start. */
+/* Starts the tracking (two threads) when Redis is configured; after redis_start. ERR_INTERNAL without threads. */
 int cache_start(struct cache *, struct error *err);
 
-/* Frees; before redis_destroy. NULL is fine. */
+/* Frees; after its fronts, before redis_destroy. NULL is fine. */
 void cache_destroy(struct cache *);
 
 /* ---- the mission's functions: values are bytes ---- */
 
-#define CACHE_DEFAULT_TTL_S 300
+#define CACHE_DEFAULT_TTL_S   300
 #define CACHE_MAX_VALUE_BYTES (1024 * 1024)
 
-/* The value (one reference, the caller's), or NULL when there is none. Never waits beyond the budget (NULL: one command timeout). */
+/* The value (one reference, the caller's), or NULL when there is none. Waits no longer than the budget (NULL: one command timeout). */
 struct blob *safe_cache_get(struct cache *, struct redis_budget *, const char *key);
 
-/* Stores for ttl_s seconds (< 0: the default 300; 0 is a deletion, like Django's timeout ≤ 0). False when Redis is down: the value is in memory. */
+/*
+ * Stores for ttl_s seconds (< 0: the default 300; 0 is a deletion, like Django's timeout ≤ 0). False when Redis is down
+ * (the value is in memory), or when the value is too large or there is no memory (then the key is deleted).
+ */
 bool safe_cache_set(struct cache *, struct redis_budget *, const char *key, const void *bytes, size_t n, int64_t ttl_s);
 
-/* Deletes everywhere (a missing key is a success), and makes loads of the key that run now discard their result. False when Redis is down: deleted in memory, remembered for Redis. */
+/*
+ * Deletes everywhere (a missing key is a success), and makes loads of the key that run now discard their result. After
+ * the commit of the change that makes the value stale. False when Redis is down: deleted in memory, remembered for Redis.
+ */
 bool safe_cache_delete(struct cache *, struct redis_budget *, const char *key);
 
 /* ---- ready objects: what the serving path uses ---- */
 
 /* Something made from a value and kept in level 1; the first member of the maker's own struct. Immutable once stored. */
 struct cache_object {
-	atomic_uint refs;                         /* starts at 1 */
-	size_t bytes;                             /* what it weighs */
-	void (*destroy)(struct cache_object *);   /* at the last reference */
+	atomic_uint refs;                       /* starts at 1 */
+	size_t bytes;                           /* what it weighs */
+	void (*destroy)(struct cache_object *); /* at the last reference */
 };
 struct cache_object *cache_object_ref(struct cache_object *);
 void cache_object_unref(struct cache_object *);
 
 /* How to get the object of a key and variant. */
 struct cache_load {
-	const char *key;     /* "projets_list" */
-	struct str variant;  /* whose object: the origin; at most 16 per key, the oldest use leaves. make may say that it is everyone's */
-	int64_t ttl_s;       /* 1.. */
+	const char *key;    /* "projets_list" */
+	struct str variant; /* whose object: the origin; at most 16 per key, the oldest use leaves. make may say that it is everyone's */
+	int64_t ttl_s;      /* 1.. */
 	/* Produces the value from the source; 0 and *ret_value (one reference), or an error that cache_fetch returns. */
 	int (*load)(void *arg, struct blob **ret_value);
 	/* Makes the object of a value for this variant; sets *ret_shared when it serves every variant. NULL without memory. */

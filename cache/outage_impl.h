@@ -27,7 +27,10 @@ void outage_destroy(struct outage *); /* NULL is fine */
 void outage_remember(struct outage *, struct str key);
 void outage_remember_everything(struct outage *);
 
-/* The server's run id, as it says on a new connection: another one than before may have brought back any older state, so it has missed everything. */
+/*
+ * The server's run id, as it says on a new connection. Another one than before may have brought back any older state: it
+ * has missed everything.
+ */
 void outage_note_server(struct outage *, struct str run_id);
 
 /* Whether Redis has missed something of this key; without an outage one atomic load. */
