@@ -150,12 +150,33 @@ static void drop_slow(void *arg)
 	MHD_resume_connection(ex->mhd);
 }
 
+/* What libmicrohttpd has just read from a socket of this thread. */
+static void on_bytes(void *arg, int fd, const char *bytes, size_t n)
+{
+	struct http_thread *t = arg;
+	struct server *s = t->server;
+
+	if (fd < s->n_connections && s->connections[fd].thread == t)
+		stream_feed(&s->connections[fd].stream, bytes, n);
+}
+
+/* What a handler reads, from Redis or PostgreSQL, is not looked at: those sockets are not in the table of connections. */
+static enum dispatch_result dispatch_unwatched(struct exchange *ex)
+{
+	enum dispatch_result result;
+
+	recv_watch(NULL, NULL);
+	result = dispatch(&ex->request);
+	recv_watch(on_bytes, ex->thread);
+	return result;
+}
+
 /* The whole request is there: the answer, now or from the executor. False: close. */
 static bool serve(struct exchange *ex)
 {
 	if (!connection_move(ex->connection, PHASE_HANDLING, answer_deadline(ex)))
 		return false;
-	if (dispatch(&ex->request) == DISPATCH_ANSWERED)
+	if (dispatch_unwatched(ex) == DISPATCH_ANSWERED)
 		return answer(ex);
 	ex->stage = STAGE_EXECUTOR;
 	MHD_suspend_connection(ex->mhd); /* first: the executor may be done before executor_submit returns */
@@ -331,16 +352,6 @@ static bool linger(struct server *s, const struct connection *c)
 	heir->counted = c->counted;
 	connection_set(heir, PHASE_LINGER, clock_monotonic_us() + LINGER_LIMIT_US);
 	return true;
-}
-
-/* What libmicrohttpd has just read from a socket of this thread. */
-static void on_bytes(void *arg, int fd, const char *bytes, size_t n)
-{
-	struct http_thread *t = arg;
-	struct server *s = t->server;
-
-	if (fd < s->n_connections && s->connections[fd].thread == t)
-		stream_feed(&s->connections[fd].stream, bytes, n);
 }
 
 static void on_connection(void *arg, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode what)

@@ -13,7 +13,7 @@ from lib import net, wait
 from lib.database import Database
 from lib.server import Server
 
-BIG = 24 * 1024 * 1024  # bytes of an answer that no socket buffer holds
+BIG = 12 * 1024 * 1024  # bytes of an answer that no socket buffer holds
 
 
 @pytest.fixture
