@@ -5,10 +5,11 @@
  * the same headers, the same bytes, from as many daemons with the same flags as ours, in the second call of the handler.
  * It knows no routes, no hosts, no methods and no limits. It has no door: its main thread accepts and hands each
  * connection on, unseen, to the next daemon (tried: faster than daemons that listen themselves, which leave threads idle).
- * With a database it runs the SELECT of the project's page first, prepared once per daemon, and reads every column; the
- * bytes it sends are still those of the file. So it does less than any server could that is to be of use.
+ * With a database, a file of SQLite or a URL of PostgreSQL, it runs the SELECT of the project's page first, prepared once
+ * per daemon, and reads every column; the bytes it sends are still those of the file. So it does less than any server could that is to be of use.
  */
 #include <arpa/inet.h>
+#include <libpq-fe.h>
 #include <microhttpd.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -31,15 +32,16 @@ static const char select_project[] =
         "p.donation_goal, p.investment_goal, p.share_price, p.total_shares, p.valuation_pre_money, p.created_at, p.saka_score, "
         "p.saka_supporters_count, p.active_oracles, p.community_id, COALESCE(i.financial_score, 0), COALESCE(i.saka_score, 0), "
         "COALESCE(i.social_score, 0), COALESCE(i.purpose_score, 0), i.updated_at "
-        "FROM core_projet p LEFT JOIN project_impact_4p i ON i.project_id = p.id WHERE p.id = ?1";
+        "FROM core_projet p LEFT JOIN project_impact_4p i ON i.project_id = p.id WHERE p.id = $1";
 
 /* One daemon and what only its thread uses. */
 struct worker {
 	struct MHD_Daemon *daemon;
 	struct MHD_Response *response;
-	sqlite3 *db; /* NULL without a database */
+	sqlite3 *db; /* NULL without SQLite */
 	sqlite3_stmt *select;
-	size_t read_bytes; /* keeps the reading of the columns from being optimised away */
+	PGconn *postgresql; /* NULL without PostgreSQL */
+	size_t read_bytes;  /* keeps the reading of the columns from being optimised away */
 };
 
 static struct worker workers[MAX_DAEMONS];
@@ -53,7 +55,7 @@ static void die(const char *what)
 }
 
 /* The number that ends a path like /api/projets/7/. */
-static sqlite3_int64 id_of(const char *path)
+static long id_of(const char *path)
 {
 	size_t n = strlen(path);
 
@@ -61,10 +63,26 @@ static sqlite3_int64 id_of(const char *path)
 		n--;
 	while (n && path[n - 1] != '/')
 		n--;
-	return strtoll(path + n, NULL, 10);
+	return strtol(path + n, NULL, 10);
 }
 
-static bool read_row(struct worker *w, sqlite3_int64 id)
+static bool read_postgresql(struct worker *w, long id)
+{
+	char text[24];
+	const char *const values[] = { text };
+	PGresult *result;
+	bool found;
+
+	snprintf(text, sizeof(text), "%ld", id);
+	result = PQexecPrepared(w->postgresql, "project", 1, values, NULL, NULL, 0);
+	found = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1;
+	for (int i = 0; found && i < PQnfields(result); i++)
+		w->read_bytes += PQgetvalue(result, 0, i)[0] ? (size_t)PQgetlength(result, 0, i) : 0;
+	PQclear(result);
+	return found;
+}
+
+static bool read_sqlite(struct worker *w, long id)
 {
 	bool found;
 
@@ -88,7 +106,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 		*state = w;
 		return MHD_YES;
 	}
-	if (w->db && !read_row(w, id_of(path)))
+	if ((w->db && !read_sqlite(w, id_of(path))) || (w->postgresql && !read_postgresql(w, id_of(path))))
 		return MHD_NO;
 	return MHD_queue_response(connection, answer_status, w->response);
 }
@@ -133,7 +151,18 @@ static void add_headers(struct MHD_Response *response, const char *headers)
 
 /* ---- life ---- */
 
-static void open_database(struct worker *w, const char *path)
+static void open_postgresql(struct worker *w, const char *url)
+{
+	PGresult *result;
+
+	w->postgresql = PQconnectdb(url);
+	result = PQprepare(w->postgresql, "project", select_project, 1, NULL);
+	if (PQresultStatus(result) != PGRES_COMMAND_OK)
+		die(PQerrorMessage(w->postgresql));
+	PQclear(result);
+}
+
+static void open_sqlite(struct worker *w, const char *path)
 {
 	if (sqlite3_open_v2(path, &w->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
 	    sqlite3_prepare_v2(w->db, select_project, -1, &w->select, NULL) != SQLITE_OK)
@@ -154,8 +183,10 @@ static void start_worker(struct worker *w, char *body, size_t body_len, const ch
 	if (!w->response)
 		die("out of memory");
 	add_headers(w->response, headers);
-	if (database)
-		open_database(w, database);
+	if (database && strncmp(database, "postgres", strlen("postgres")) == 0)
+		open_postgresql(w, database);
+	else if (database)
+		open_sqlite(w, database);
 	start_daemon(w);
 }
 
@@ -165,6 +196,7 @@ static void stop_worker(struct worker *w)
 	MHD_destroy_response(w->response);
 	sqlite3_finalize(w->select);
 	sqlite3_close(w->db);
+	PQfinish(w->postgresql);
 }
 
 /* Listens on a free port of the loopback address and prints it. */

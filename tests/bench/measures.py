@@ -114,13 +114,16 @@ def detail_sqlite(bench):
 
 
 def detail_postgresql(bench):
-    """The other side is still the bare server over SQLite: the budget is put so."""
+    """(beside the bare server over SQLite: the budget is put so; beside the bare server over the same PostgreSQL)."""
     postgres = Postgres()
     try:
         url = postgres.create_database()
         fill(url)
-        with bench.egoejo(url) as ours, bench.bare(ours, DETAIL, HEADERS, bench.database) as bare:
-            return bench.load_in_turn(ours, bare, DETAIL, HEADERS)
+        found = []
+        for other in (bench.database, url):
+            with bench.egoejo(url) as ours, bench.bare(ours, DETAIL, HEADERS, other) as bare:
+                found.append(bench.load_in_turn(ours, bare, DETAIL, HEADERS))
+        return found
     finally:
         postgres.close()
 
