@@ -113,6 +113,52 @@ static inline const char *fetch_text(struct cache_front *front, struct source *s
 	return cache_fetch(front, NULL, &load, &object) == 0 ? thing_text(object) : "(error)";
 }
 
+/* ---- readers ---- */
+
+struct reader {
+	struct cache *cache;
+	atomic_int *newest; /* what a writer has published before deleting */
+	atomic_bool *stop;
+	int reads;
+};
+
+static inline int load_newest(void *arg, struct blob **ret_value)
+{
+	struct reader *r = arg;
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d", atomic_load(r->newest));
+
+	*ret_value = blob_create(text, (size_t)n);
+	return 0;
+}
+
+static inline struct cache_object *make_number(void *arg, struct blob *value, bool *ret_shared)
+{
+	*ret_shared = true;
+	return thing_create(value->data, 10);
+}
+
+/* Reads, and never sees less than what was published before the read began. */
+static inline void *read_numbers(void *arg)
+{
+	struct reader *r = arg;
+	struct cache_front *front = cache_front_create(r->cache);
+	struct cache_load load = { .key = "n", .ttl_s = 300, .load = load_newest, .make = make_number, .arg = r };
+
+	while (!atomic_load(r->stop)) {
+		int atleast = atomic_load(&r->newest[1]);
+		struct cache_object *object = cache_front_find(front, "n", NOBODY);
+
+		if (!object && cache_fetch(front, NULL, &load, &object) < 0)
+			abort();
+		if (atoi(thing_text(object)) < atleast)
+			abort();
+		r->reads++;
+	}
+	cache_front_destroy(front);
+	return NULL;
+}
+
 /* ---- values ---- */
 
 static inline struct blob *blob_of(const char *text)

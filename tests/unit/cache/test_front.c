@@ -211,50 +211,6 @@ static void test_front__without_memory_it_lends_all_the_same(void **state)
 	tear_down(&b);
 }
 
-struct reader {
-	struct cache *cache;
-	atomic_int *newest; /* what a writer has published before deleting */
-	atomic_bool *stop;
-	int reads;
-};
-
-static int load_newest(void *arg, struct blob **ret_value)
-{
-	struct reader *r = arg;
-	char text[16];
-	int n = snprintf(text, sizeof(text), "%d", atomic_load(r->newest));
-
-	*ret_value = blob_create(text, (size_t)n);
-	return 0;
-}
-
-static struct cache_object *make_number(void *arg, struct blob *value, bool *ret_shared)
-{
-	*ret_shared = true;
-	return thing_create(value->data, 10);
-}
-
-/* Reads, and never sees less than what was published before the read began. */
-static void *read_numbers(void *arg)
-{
-	struct reader *r = arg;
-	struct cache_front *front = cache_front_create(r->cache);
-	struct cache_load load = { .key = "n", .ttl_s = 300, .load = load_newest, .make = make_number, .arg = r };
-
-	while (!atomic_load(r->stop)) {
-		int atleast = atomic_load(&r->newest[1]);
-		struct cache_object *object = cache_front_find(front, "n", NOBODY);
-
-		if (!object && cache_fetch(front, NULL, &load, &object) < 0)
-			abort();
-		if (atoi(thing_text(object)) < atleast)
-			abort();
-		r->reads++;
-	}
-	cache_front_destroy(front);
-	return NULL;
-}
-
 /* newest[0] is the source; newest[1] follows it after the deletion: from then on nobody may read less. */
 static void test_front__no_thread_reads_what_was_deleted_before(void **state)
 {

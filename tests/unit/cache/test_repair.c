@@ -1,6 +1,8 @@
 /*
  * What an outage leaves behind, against a real server that hangs, dies, and comes back empty or with an older state.
  */
+#include <pthread.h>
+
 #include "cache/outage_impl.h"
 #include "cache/repair_impl.h"
 #include "tests/unit/cache/node.h"
@@ -249,6 +251,39 @@ static void test_repair__also_on_a_server_that_refuses_tracking(void **state)
 	test_redis_stop(&other);
 }
 
+/* As test_front__no_thread_reads_what_was_deleted_before, with Redis below, which hangs and dies meanwhile. */
+static void test_repair__eight_threads_read_nothing_deleted_through_outages(void **state)
+{
+	atomic_int newest[2] = { 0, 0 };
+	atomic_bool stop = false;
+	struct reader readers[8];
+	pthread_t threads[8];
+
+	for (int i = 0; i < 8; i++) {
+		readers[i] = (struct reader){ a.cache, newest, &stop, 0 };
+		assert_int_equal(pthread_create(&threads[i], NULL, read_numbers, &readers[i]), 0);
+	}
+	for (int i = 1; i <= 600; i++) {
+		if (i % 200 == 50)
+			test_redis_signal(&server, SIGSTOP);
+		if (i % 200 == 100)
+			test_redis_signal(&server, SIGCONT);
+		if (i % 200 == 150)
+			test_redis_restart(&server);
+		if (i % 50 == 0)
+			EVENTUALLY(redis_usable(a.redis, REDIS_CACHE) == (i % 200 != 50));
+		atomic_store(&newest[0], i);
+		safe_cache_delete(a.cache, NULL, "n");
+		atomic_store(&newest[1], i);
+	}
+	atomic_store(&stop, true);
+	for (int i = 0; i < 8; i++)
+		pthread_join(threads[i], NULL);
+	await_recovery();
+	EVENTUALLY(!outage_pending(a.cache->outage));
+	assert_true(get_is(a.cache, "n", NULL) || get_is(a.cache, "n", "600"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_repair__##name, set_up, tear_down)
 
 int main(void)
@@ -266,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_repair__without_redis_configured_nothing_is_reported),
 		cmocka_unit_test(test_repair__also_on_a_server_that_refuses_tracking),
 		TEST(two_processes_agree_after_an_outage),
+		TEST(eight_threads_read_nothing_deleted_through_outages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
