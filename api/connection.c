@@ -41,8 +41,13 @@ void connection_end(struct connection *c)
 		if (connection_phase(seen) == PHASE_CUTTING) {
 			sched_yield();
 			seen = atomic_load_explicit(&c->word, memory_order_acquire);
-		} else if (atomic_compare_exchange_weak_explicit(&c->word, &seen, PHASE_NONE, memory_order_acq_rel, memory_order_acquire)) {
+		} else if (atomic_compare_exchange_weak_explicit(&c->word, &seen, PHASE_CUT, memory_order_acq_rel, memory_order_acquire)) {
 			return;
 		}
 	}
+}
+
+void connection_forget(struct connection *c)
+{
+	atomic_store_explicit(&c->word, PHASE_NONE, memory_order_release);
 }

@@ -68,7 +68,10 @@ bool connection_take(struct connection *, uint64_t seen);
 /* The sweep is done with it. */
 void connection_give_back(struct connection *);
 
-/* The owner is about to close: waits (microseconds) until no sweep is at work on the socket, and clears the record's phase. */
+/* The owner is about to close: waits (microseconds) until no sweep is at work on the socket, and keeps them away. */
 void connection_end(struct connection *);
+
+/* The last thing that an owner does with the record; from here on the descriptor may come back as somebody else's. */
+void connection_forget(struct connection *);
 
 #endif

@@ -43,9 +43,10 @@ struct door {
 
 void door_close(struct server *s, struct connection *c)
 {
-	connection_set(c, PHASE_NONE, 0);
+	int fd = c->fd;
+
 	server_release(s, c);
-	close(c->fd);
+	close(fd);
 }
 
 void door_refuse(struct server *s, struct connection *c, int status, const char *detail)

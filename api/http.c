@@ -370,7 +370,9 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 	c->thread = NULL;
 	stream_finish(&c->stream);
 	atomic_fetch_sub(&t->connections, 1);
-	if (!c->lingers || atomic_load(&s->draining) || !linger(s, c))
+	if (c->lingers && !atomic_load(&s->draining) && linger(s, c))
+		connection_forget(c); /* its place in the counts goes on with the duplicate */
+	else
 		server_release(s, c);
 }
 

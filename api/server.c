@@ -23,7 +23,8 @@ struct connection *server_claim(struct server *s, int fd)
 	if (fd >= s->n_connections)
 		return NULL;
 	c = &s->connections[fd];
-	if (connection_phase(atomic_load(&c->word)) != PHASE_NONE) { /* libmicrohttpd has closed it without a word: it had no memory */
+	if (connection_phase(atomic_load_explicit(&c->word, memory_order_acquire)) !=
+	    PHASE_NONE) { /* libmicrohttpd has closed it without a word: it had no memory */
 		connection_end(c);
 		if (c->thread)
 			atomic_fetch_sub(&c->thread->connections, 1);
@@ -43,7 +44,7 @@ void server_release(struct server *s, struct connection *c)
 {
 	if (c->counted)
 		addresses_leave(s->addresses, &c->peer);
-	c->counted = false;
+	connection_forget(c);
 	if (atomic_fetch_sub(&s->open, 1) != 1 || !atomic_load(&s->draining))
 		return;
 	pthread_mutex_lock(&s->lock);

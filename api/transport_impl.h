@@ -127,7 +127,7 @@ struct server {
 /* The record of a new socket, cleared, in no phase yet; NULL when the descriptor is beyond the table. The thread that owns the socket. */
 struct connection *server_claim(struct server *, int fd);
 
-/* The socket of a record is about to be closed: takes it out of the counts. Its owner. */
+/* The socket of a record is about to be closed: takes it out of the counts and forgets it. Its owner. */
 void server_release(struct server *, struct connection *);
 
 /* ---- http.c ---- */

@@ -89,7 +89,7 @@ static inline bool peer_is_ended(struct peer *p)
 /* The value of a header field, in static memory; "" when it is absent. */
 static inline const char *peer_header(const struct peer_answer *a, const char *name)
 {
-	static char value[1000];
+	static _Thread_local char value[1000];
 	char wanted[100];
 	const char *at;
 
@@ -126,7 +126,8 @@ static inline void peer_answer_to(struct peer *p, struct peer_answer *a, bool bo
 	length = body_follows && a->status != 304 && a->status >= 200 ? (size_t)atoi(peer_header(a, "Content-Length")) : 0;
 	while (p->got.len < head + length)
 		assert_true(peer_read(p));
-	buf_add(&a->body, p->got.data + head, length);
+	if (length)
+		buf_add(&a->body, p->got.data + head, length);
 	peer_take(p, head + length);
 }
 

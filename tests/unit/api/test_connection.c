@@ -37,6 +37,8 @@ static void test_connection__is_lost_to_its_owner_when_taken(void **state)
 	assert_false(connection_move(&c, PHASE_HANDLING, US_PER_S));
 	assert_int_equal(connection_phase(word(&c)), PHASE_CUT);
 	connection_end(&c);
+	assert_int_equal(connection_phase(word(&c)), PHASE_CUT);
+	connection_forget(&c);
 	assert_int_equal(connection_phase(word(&c)), PHASE_NONE);
 }
 
@@ -91,7 +93,7 @@ static void test_connection__does_not_end_under_the_sweep(void **state)
 		connection_move(&r.c, PHASE_HEAD, US_PER_S);
 		connection_end(&r.c);
 		assert_false(atomic_load(&r.at_work));
-		assert_int_equal(connection_phase(word(&r.c)), PHASE_NONE);
+		connection_forget(&r.c);
 	}
 	atomic_store(&r.stop, true);
 	pthread_join(thread, NULL);

@@ -144,7 +144,8 @@ static void note(void *arg, struct worker *worker)
 {
 	struct numbered *n = arg;
 
-	n->fixture->order[atomic_fetch_add(&n->fixture->n_ordered, 1)] = n->number;
+	n->fixture->order[atomic_load(&n->fixture->n_ordered)] = n->number; /* there is one thread */
+	atomic_fetch_add(&n->fixture->n_ordered, 1);
 }
 
 /* One thread, and more jobs than the ring has places: first come, first served, round its end. */
