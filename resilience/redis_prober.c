@@ -186,22 +186,18 @@ static bool is_due(const struct usage *u)
 static void check_usage(struct usage *u, int ping_result, const struct outage *o, int64_t latency_us)
 {
 	uint64_t generation;
+	bool closed = breaker_allows(&u->breaker, &generation);
 
 	if (ping_result == 0)
 		atomic_store(&u->latency_us, latency_us);
-	if (breaker_allows(&u->breaker, &generation)) {
-		if (ping_result < 0) {
-			metric_add(u->errors[o->kind ? o->kind : REDIS_OTHER], 1);
-			usage_failed(u, generation, o);
-		}
+	if (!closed && !usage_begin_trial(u, &generation))
 		return;
-	}
-	if (!usage_begin_trial(u, &generation))
-		return;
-	if (ping_result < 0)
+	if (ping_result < 0) {
+		metric_add(u->errors[o->kind ? o->kind : REDIS_OTHER], 1);
 		usage_failed(u, generation, o);
-	else
+	} else if (!closed) {
 		make_trial(u, generation);
+	}
 }
 
 static void check_server(struct server *s)
