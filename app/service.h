@@ -12,7 +12,7 @@
 
 struct service;
 
-/* Makes and starts everything; serves when it returns 0. Takes the settings, also on failure. Errors as the part that failed, text in *err. */
+/* Makes and starts everything; serves when it returns 0. Takes the settings, also on failure. Errors are those of the part that failed. */
 int service_create(struct settings *take_settings, struct service **ret_service, struct error *err);
 
 /* The address it serves, for people: http://host:port/ */

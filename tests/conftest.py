@@ -43,7 +43,9 @@ def _make_template(command):
     folder = _make_folder()
     path = os.path.join(folder, "template.sqlite3")
     done = run(command, folder=folder, DATABASE_URL=f"sqlite:///{path}")
-    assert done.returncode == 0, done.stderr
+    if done.returncode != 0:
+        shutil.rmtree(folder)
+        pytest.fail(done.stderr)
     Database(f"sqlite:///{path}").execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return folder, path
 
