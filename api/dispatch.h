@@ -11,7 +11,10 @@ enum dispatch_result {
 	DISPATCH_SLOW,     /* suspend the connection and call dispatch_slow on an executor thread */
 };
 
-/* Whole request there (body read or discarded), on an http thread: runs the gates, and the handler when it is in place. Never fails: every outcome is an answer. */
+/*
+ * The whole request is there (body read or discarded), on an http thread: runs the gates, and the handler when it is in
+ * place. Never fails: every outcome is an answer.
+ */
 enum dispatch_result dispatch(struct request *);
 
 /* The rest of a SLOW request, on an executor thread, with that thread's worker in req->worker. Sets the reply. */

@@ -44,8 +44,8 @@ enum field_kind {
 #define X(name, type) FIELD_##name,
 	FIELD_KINDS(X)
 #undef X
-	FIELD_OBJECT, /* a struct within the struct, or beside it: .of, .offset */
-	FIELD_LITERAL /* constant JSON: .literal */
+	        FIELD_OBJECT, /* a struct within the struct, or beside it: .of, .offset */
+	FIELD_LITERAL         /* constant JSON: .literal */
 };
 
 #define X(name, type) typedef type field_type_##name;
@@ -67,7 +67,7 @@ struct field {
 	size_t offset;
 	unsigned flags;             /* enum field_flag */
 	uint32_t max_chars;         /* text kinds: code points, 0 = no limit */
-	int64_t min, max;           /* INT: both 0 = 64 bits. DECIMAL: in cents, both count when max is not 0. ROWS: elements, max 0 = any number */
+	int64_t min, max;           /* INT: both 0 = 64 bits. DECIMAL: cents, when max is not 0. ROWS: elements, max 0 = any number */
 	uint8_t digits;             /* DECIMAL: total digits, at most 18 (0 = 18); decimals are always 2 */
 	const char *const *choices; /* CHOICE: ends with NULL */
 	const struct fields *of;    /* OBJECT, ROWS: the table of what is inside */
@@ -82,30 +82,41 @@ struct fields {
 	size_t size; /* of the struct */
 };
 
-#define FIELD(S, json_name, member, KIND, ...)                                                                    \
-	{ .name = (json_name), .kind = FIELD_##KIND, .offset = FIELD_OFFSET(S, member, KIND), __VA_ARGS__ }
+#define FIELD(S, json_name, member, KIND, ...)                                                                  \
+	{                                                                                                       \
+		.name = (json_name), .kind = FIELD_##KIND, .offset = FIELD_OFFSET(S, member, KIND), __VA_ARGS__ \
+	}
 
 /* A part of the same struct shown as an object of its own: the sub-table's offsets are those of the whole struct. */
-#define FIELD_PART(json_name, sub_table) { .name = (json_name), .kind = FIELD_OBJECT, .offset = 0, .of = (sub_table), .flags = FIELD_READ_ONLY }
+#define FIELD_PART(json_name, sub_table)                                                                            \
+	{                                                                                                           \
+		.name = (json_name), .kind = FIELD_OBJECT, .offset = 0, .of = (sub_table), .flags = FIELD_READ_ONLY \
+	}
 
 /* Constant JSON. */
-#define FIELD_CONSTANT(json_name, json) { .name = (json_name), .kind = FIELD_LITERAL, .literal = (json), .flags = FIELD_READ_ONLY }
+#define FIELD_CONSTANT(json_name, json)                                                                 \
+	{                                                                                               \
+		.name = (json_name), .kind = FIELD_LITERAL, .literal = (json), .flags = FIELD_READ_ONLY \
+	}
 
-#define FIELDS(S, table) { table, N_ELEMENTS(table) + FIELDS_FIT(table), sizeof(S) }
+#define FIELDS(S, table)                                                \
+	{                                                               \
+		table, N_ELEMENTS(table) + FIELDS_FIT(table), sizeof(S) \
+	}
 
 /* 0; a table that the bits of fields_read cannot number does not compile. */
-#define FIELDS_FIT(table)                                                                                         \
-	(0 * sizeof(struct {                                                                                      \
-		 _Static_assert(sizeof(table) / sizeof((table)[0]) <= 64, "at most 64 fields");                   \
-		 int x_;                                                                                          \
+#define FIELDS_FIT(table)                                                                       \
+	(0 * sizeof(struct {                                                                    \
+		 _Static_assert(sizeof(table) / sizeof((table)[0]) <= 64, "at most 64 fields"); \
+		 int x_;                                                                        \
 	 }))
 
-#define FIELD_OFFSET(S, member, KIND)                                                                             \
-	(offsetof(S, member) + 0 * sizeof(struct {                                                               \
-		 _Static_assert(__builtin_types_compatible_p(__typeof__(((S *)0)->member), field_type_##KIND),   \
-				"the member's type is not that of field kind " #KIND);                           \
-		 int x_;                                                                                         \
-	 }))
+#define FIELD_OFFSET(S, member, KIND)                                                                                                \
+	(offsetof(S, member) + 0 * sizeof(struct {                                                                                   \
+		                       _Static_assert(__builtin_types_compatible_p(__typeof__(((S *)0)->member), field_type_##KIND), \
+		                                      "the member's type is not that of field kind " #KIND);                         \
+		                       int x_;                                                                                       \
+	                       }))
 
 /* Appends the object of one struct. origin stands before the path of files (scheme://host, or CACHED_ORIGIN_MARK). */
 void fields_write(struct buf *, const struct fields *, const void *row, struct str origin);

@@ -12,7 +12,7 @@ bool store_text(struct reading *r, struct str text, struct str *member)
 /* The trimmed text, after all checks but that of its form. */
 static bool read_trimmed(struct reading *r, const struct field *f, const json_t *value, char space[40], struct str *ret_text)
 {
-	struct str text;
+	struct str text = { NULL, 0 };
 
 	if (!scalar_text(value, space, &text))
 		return refuse(r, "Chaîne de texte non valide.");
@@ -32,7 +32,7 @@ static bool read_formed(struct reading *r, const struct field *f, const json_t *
                         struct str *member)
 {
 	char space[40];
-	struct str text;
+	struct str text = { NULL, 0 };
 
 	if (!read_trimmed(r, f, value, space, &text))
 		return false;
@@ -72,7 +72,7 @@ bool read_url(struct reading *r, const struct field *f, const json_t *value, voi
 bool read_choice(struct reading *r, const struct field *f, const json_t *value, void *member)
 {
 	char space[40];
-	struct str text;
+	struct str text = { NULL, 0 };
 	bool is_text = scalar_text(value, space, &text);
 
 	if (is_text && !text.len && f->flags & FIELD_BLANK) {

@@ -13,10 +13,10 @@ enum body_kind { BODY_JSON, BODY_FORM, BODY_MULTIPART, BODY_OTHER };
 /* What a Content-Type value names; parameters and case do not matter; absent is BODY_OTHER. */
 enum body_kind body_kind(struct str content_type);
 
-/* The value of a parameter of a media type, without its quotes (a quoted pair is not undone: no charset has one); absent when there is none. */
+/* The value of a parameter of a media type, without its quotes (a quoted pair is not undone); absent when there is none. */
 struct str media_type_parameter(struct str content_type, const char *name);
 
-/* Whether an Accept value lets JSON be answered: absent, or a list with JSON or a range that holds it, or HTML (a browser gets JSON from us). */
+/* Whether Accept lets JSON be answered: absent, or a list with JSON, a range that holds it, or HTML (a browser gets JSON). */
 bool accepts_json(struct str accept);
 
 /* Whether an Accept value prefers plain text to JSON: it names text/plain and neither JSON nor a range that holds it. */

@@ -12,7 +12,7 @@
 struct ready {
 	struct cache_object object; /* first member */
 	struct blob *body;
-	char etag[48];              /* W/"…", NUL-terminated */
+	char etag[48]; /* W/"…", NUL-terminated */
 	/* Private state of ready.c */
 	_Atomic(struct blob *) coded[CODINGS];
 };

@@ -1,3 +1,8 @@
+/*
+ * Every answer of a handler passes through `set`: status, body and type together, so that a second call replaces the
+ * first as a whole. What a domain result means for a client is the table `outcomes`; what it does not list is ours: 500,
+ * logged, without detail.
+ */
 #include "api/reply.h"
 
 #include "api/ready.h"

@@ -34,10 +34,16 @@ void reply_empty(struct request *, int status);
 /* A plain text body that lives as long as the request. */
 void reply_text(struct request *, int status, struct str body, const char *content_type);
 
-/* A ready response with its ETag; 304 when If-None-Match names it; compressed as Accept-Encoding allows. Borrowed until the answer is sent. */
+/*
+ * A ready response with its ETag; 304 when If-None-Match names it; compressed as Accept-Encoding allows. Borrowed until
+ * the answer is sent.
+ */
 void reply_ready(struct request *, struct ready *);
 
-/* The answer to a negative result of a domain call: 404, 409, 503 …; what is not the client's doing is logged, with the request's id. */
+/*
+ * The answer to a negative result of a domain call: 404, 409, 503 …; what is not the client's doing is logged, with the
+ * request's id.
+ */
 void reply_error(struct request *, int code);
 
 /* Adds a header field; name and value live as long as the request. */
@@ -47,7 +53,7 @@ void reply_header(struct request *, const char *name, const char *value);
 struct page {
 	int64_t number; /* from 1 */
 	int64_t size;
-	int64_t count;  /* of all rows */
+	int64_t count; /* of all rows */
 };
 
 /*

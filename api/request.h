@@ -30,17 +30,17 @@ struct api_context {
 	struct db *db;
 	struct redis *redis;
 	struct cache *cache;
-	const struct site *site; /* what is derived from the settings at start: api/site.h */
-	bool (*ready)(void *arg, struct buf *verbose);  /* /readyz; verbose may be NULL, else gets "[+]name ok" lines */
-	bool (*alive)(void *arg, struct buf *verbose);  /* /livez */
+	const struct site *site;                       /* what is derived from the settings at start: api/site.h */
+	bool (*ready)(void *arg, struct buf *verbose); /* /readyz; verbose may be NULL, else gets "[+]name ok" lines */
+	bool (*alive)(void *arg, struct buf *verbose); /* /livez */
 	void *probe_arg;
 };
 
 /* What a serving thread owns. */
 struct worker {
 	const struct api_context *context;
-	struct db_conn *db;         /* its own connection */
-	struct cache_front *front;  /* NULL on executor threads */
+	struct db_conn *db;        /* its own connection */
+	struct cache_front *front; /* NULL on executor threads */
 };
 
 struct request_headers {
@@ -64,53 +64,53 @@ enum coding { CODING_IDENTITY, CODING_GZIP, CODING_BROTLI, CODINGS };
  * headers of http.md 10 are not listed here: the transport adds them to every answer.
  */
 struct reply {
-	int status;                 /* 0 = not answered yet */
-	int error;                  /* the ERR_ code that reply_error translated; 0 = none */
-	struct ready *ready;        /* or NULL */
-	enum coding coding;         /* which form of ready */
-	struct str body;            /* when not ready; may be empty */
-	const char *content_type;   /* NULL = none */
+	int status;               /* 0 = not answered yet */
+	int error;                /* the ERR_ code that reply_error translated; 0 = none */
+	struct ready *ready;      /* or NULL */
+	enum coding coding;       /* which form of ready */
+	struct str body;          /* when not ready; may be empty */
+	const char *content_type; /* NULL = none */
 	struct reply_header headers[REPLY_MAX_HEADERS];
 	size_t n_headers;
-	const char *cors_origin;    /* Access-Control-Allow-Origin, or NULL */
-	bool cors_methods;          /* an OPTIONS of an allowed origin: the three lists of http.md 9 as well */
-	const char *allow;          /* Allow, or NULL */
-	bool hsts;                  /* Strict-Transport-Security */
-	bool api;                   /* Vary: Accept, Cookie, origin rather than Vary: origin */
-	bool close;                 /* Connection: close */
+	const char *cors_origin; /* Access-Control-Allow-Origin, or NULL */
+	bool cors_methods;       /* an OPTIONS of an allowed origin: the three lists of http.md 9 as well */
+	const char *allow;       /* Allow, or NULL */
+	bool hsts;               /* Strict-Transport-Security */
+	bool api;                /* Vary: Accept, Cookie, origin rather than Vary: origin */
+	bool close;              /* Connection: close */
 };
 
 enum method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHOD_OPTIONS, METHOD_OTHER };
 
 struct request {
 	/* Filled by the transport */
-	struct worker *worker;      /* of the thread that serves now */
+	struct worker *worker; /* of the thread that serves now */
 	struct arena arena;
-	const char *id;             /* 16 hex digits, for logs and 500 answers */
+	const char *id; /* 16 hex digits, for logs and 500 answers */
 	enum method method;
-	struct str method_text;     /* as sent */
-	struct str target;          /* as sent: origin-form, path and query */
+	struct str method_text; /* as sent */
+	struct str target;      /* as sent: origin-form, path and query */
 	struct request_headers headers;
 	struct sockaddr_storage peer;
-	struct str body;            /* whole, within the limit; in the arena */
-	bool body_too_large;        /* it was discarded */
-	int64_t started_us;         /* monotonic */
+	struct str body;     /* whole, within the limit; in the arena */
+	bool body_too_large; /* it was discarded */
+	int64_t started_us;  /* monotonic */
 
 	/* Filled by dispatch */
 	struct redis_budget budget;
-	const struct route *route;  /* NULL until routed */
-	struct str path;            /* decoded, after the /api/api/ rule */
-	struct str raw_path;        /* as sent, without the query */
-	struct str query;           /* as sent, without the '?' */
-	struct str params[2];       /* the {…} of the pattern, decoded */
-	struct str host;            /* Host, checked */
-	bool secure;                /* the client used https */
-	bool peer_trusted;          /* the peer is in TRUSTED_PROXIES */
-	struct body_value *parsed;  /* the body as a value, while the handler of an unsafe method runs; else NULL */
-	struct str origin_prefix;   /* scheme://host of this request, for absolute URLs; CACHED_ORIGIN_MARK while a shared value is made */
+	const struct route *route; /* NULL until routed */
+	struct str path;           /* decoded, after the /api/api/ rule */
+	struct str raw_path;       /* as sent, without the query */
+	struct str query;          /* as sent, without the '?' */
+	struct str params[2];      /* the {…} of the pattern, decoded */
+	struct str host;           /* Host, checked */
+	bool secure;               /* the client used https */
+	bool peer_trusted;         /* the peer is in TRUSTED_PROXIES */
+	struct body_value *parsed; /* the body as a value, while the handler of an unsafe method runs; else NULL */
+	struct str origin_prefix;  /* scheme://host of this request, for absolute URLs; CACHED_ORIGIN_MARK while a shared value is made */
 
 	struct reply reply;
-	void *transport;            /* private to the transport */
+	void *transport; /* private to the transport */
 };
 
 /* The pattern of the request's route for logs and metrics; "none" when it has none. */

@@ -1,3 +1,7 @@
+/*
+ * The lines of routes.def as an array, and what is derived from it once: resources (the lines of one pattern) with their
+ * Allow. Paths without parameters are found by bisection, the few patterns with parameters are tried in their order.
+ */
 #include "api/route.h"
 
 #include <stdio.h>

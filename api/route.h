@@ -33,7 +33,7 @@ struct resource {
 	unsigned traits;
 	const struct route *routes; /* n consecutive lines */
 	size_t n;
-	char allow[64];             /* the value of the Allow header */
+	char allow[64]; /* the value of the Allow header */
 };
 
 /* Builds what is derived from the table; once, before any other function. */

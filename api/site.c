@@ -1,3 +1,7 @@
+/*
+ * What the settings allow, worked out once and then only compared: hosts, origins, proxies. Whatever is compared comes
+ * from a client, so that each function says no to what it does not understand.
+ */
 #include "api/site.h"
 
 #include <arpa/inet.h>

@@ -20,9 +20,9 @@ struct site {
 	const struct settings *settings; /* borrowed */
 	struct network *proxies;
 	size_t n_proxies;
-	char hsts[80];                   /* Strict-Transport-Security; "" = none */
-	struct ready *root;              /* the answer of / */
-	struct ready *features;          /* the answer of /api/config/features/ */
+	char hsts[80];          /* Strict-Transport-Security; "" = none */
+	struct ready *root;     /* the answer of / */
+	struct ready *features; /* the answer of /api/config/features/ */
 };
 
 /* ERR_CONFIG (a proxy that is no address), ERR_NOMEM. */

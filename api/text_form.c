@@ -1,3 +1,7 @@
+/*
+ * Each form is cut from the outside in (scheme, then authority, then host and port; local part, then domain), and what is
+ * left is looked at byte by byte. No regular expressions: nothing here takes more than one pass over its text.
+ */
 #include "api/text_form.h"
 
 #include <arpa/inet.h>

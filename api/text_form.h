@@ -6,7 +6,10 @@
 
 #include "base/str.h"
 
-/* local@domain: dotted or quoted local part; a domain name with a top level of two letters or more, localhost, or [address]. At most 320 characters. */
+/*
+ * local@domain: dotted or quoted local part; a domain name with a top level of two letters or more, localhost, or
+ * [address]. At most 320 characters.
+ */
 bool is_email(struct str);
 
 /*
