@@ -203,14 +203,22 @@ static struct head_verdict scan_field(struct head *h, struct str line)
 	return fine;
 }
 
-/* The next line without its CRLF; false when it is not whole. A bare LF, or a CR within, is a verdict. */
+static bool is_within_limit(struct head *h, size_t used)
+{
+	if (used <= h->max_bytes)
+		return true;
+	h->verdict = h->has_line ? refuse(431, "En-têtes trop longs.") : refuse(414, "Adresse trop longue.");
+	return false;
+}
+
+/* The next line without its CRLF; false when it is not whole. Too long, a bare LF, or a CR within: a verdict, in this order. */
 static bool next_line(struct head *h, const char *bytes, size_t n, struct str *ret_line)
 {
 	const char *start = bytes + h->at;
 	const char *lf = memchr(start, '\n', n - h->at);
 	size_t len;
 
-	if (!lf)
+	if (!is_within_limit(h, lf ? (size_t)(lf - bytes) + 1 : n) || !lf)
 		return false;
 	len = (size_t)(lf - start);
 	if (len == 0 || start[len - 1] != '\r' || memchr(start, '\r', len - 1)) {
@@ -222,14 +230,6 @@ static bool next_line(struct head *h, const char *bytes, size_t n, struct str *r
 	return true;
 }
 
-static bool is_within_limit(struct head *h, size_t used)
-{
-	if (used <= h->max_bytes)
-		return true;
-	h->verdict = h->has_line ? refuse(431, "En-têtes trop longs.") : refuse(414, "Adresse trop longue.");
-	return false;
-}
-
 enum head_state head_scan(struct head *h, const char *bytes, size_t n)
 {
 	struct str line;
@@ -239,8 +239,6 @@ enum head_state head_scan(struct head *h, const char *bytes, size_t n)
 	while (!h->verdict.status && next_line(h, bytes, n, &line)) {
 		size_t line_at = h->at - line.len - 2;
 
-		if (!is_within_limit(h, h->at))
-			return HEAD_BAD;
 		if (line.len == 0 && h->has_line) {
 			h->verdict = head_framing_check(&h->framing, h->http_1_1);
 			return h->verdict.status ? HEAD_BAD : HEAD_WHOLE;
@@ -249,7 +247,5 @@ enum head_state head_scan(struct head *h, const char *bytes, size_t n)
 			continue; /* one empty line before the request is forgiven: RFC 9112 section 2.2 */
 		h->verdict = h->has_line ? scan_field(h, line) : scan_request_line(h, line, line_at);
 	}
-	if (!h->verdict.status)
-		is_within_limit(h, n);
 	return h->verdict.status ? HEAD_BAD : HEAD_PARTIAL;
 }
