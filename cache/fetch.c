@@ -21,13 +21,13 @@ struct fetch {
 	bool kept;              /* the object is in level 1 until got.expires_us */
 };
 
-/* Takes from level 1 what it has now, if it is still of our token. */
+/* Takes from level 1 what it has now: of our token, or newer. */
 static bool look(struct fetch *f)
 {
 	struct local_found found;
 
 	local_find(f->cache->local, f->key, f->load->variant, &found);
-	if (!found.value || found.token != f->got.token) {
+	if (!found.value) {
 		local_found_finish(&found);
 		return false;
 	}

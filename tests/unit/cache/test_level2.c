@@ -1,3 +1,5 @@
+#include <pthread.h>
+
 #include "cache/level2_impl.h"
 #include "tests/unit/cache/node.h"
 
@@ -231,6 +233,34 @@ static void test_level2__a_value_of_another_type_is_a_miss(void **state)
 	assert_answer(outsider, "EXISTS egoejo:c1:k", "0");
 }
 
+/*
+ * Redis still has the old value for a moment after level 1 has lost it: who fetches it just then must not leave it behind
+ * in level 1, where nothing would ever tell of it (NOLOOP).
+ */
+static void test_level2__no_thread_keeps_what_redis_still_had_during_the_deletion(void **state)
+{
+	atomic_int newest[2] = { 0, 0 };
+	atomic_bool stop = false;
+	struct reader readers[8];
+	pthread_t threads[8];
+	char expected[16];
+
+	for (int i = 0; i < 8; i++) {
+		readers[i] = (struct reader){ a.cache, newest, &stop, 0 };
+		assert_int_equal(pthread_create(&threads[i], NULL, read_numbers, &readers[i]), 0);
+	}
+	for (int i = 1; i <= 200; i++) {
+		snprintf(expected, sizeof(expected), "%d", i - 1);
+		EVENTUALLY(strcmp(ask(outsider, "GET egoejo:c1:n"), expected) == 0);
+		atomic_store(&newest[0], i);
+		EVENTUALLY(safe_cache_delete(a.cache, NULL, "n"));
+		atomic_store(&newest[1], i);
+	}
+	atomic_store(&stop, true);
+	for (int i = 0; i < 8; i++)
+		pthread_join(threads[i], NULL);
+}
+
 /* Every Redis call in turn fails: users see nothing of it, and it mends itself. */
 static void test_level2__survives_every_failed_call(void **state)
 {
@@ -286,6 +316,7 @@ int main(void)
 		TEST(two_loads_at_once_agree_on_a_generation),
 		TEST(large_values_stay_out),
 		TEST(a_value_of_another_type_is_a_miss),
+		TEST(no_thread_keeps_what_redis_still_had_during_the_deletion),
 		TEST(survives_every_failed_call),
 		TEST(survives_every_failed_allocation),
 		TEST(a_load_that_took_for_ever_is_not_stored),
