@@ -17,7 +17,7 @@ typedef bool (*server_upgrade_fn)(void *arg, int fd, const struct sockaddr_stora
 
 /*
  * Listens (HOST, PORT, or the socket passed by systemd: LISTEN_FDS) and prepares the threads; serves nothing yet.
- * ERR_CONFIG for an address that cannot be listened on (in use, not ours), text in *err.
+ * ERR_CONFIG for an address that is not ours, ERR_IO for a port in use, text in *err.
  */
 int server_create(const struct api_context *, struct server **ret_server, struct error *err);
 

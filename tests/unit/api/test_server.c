@@ -687,7 +687,7 @@ static void test_server__names_what_is_in_the_way_of_listening(void **state)
 
 	snprintf(port, sizeof(port), "PORT=%d", f->port);
 	node = node_open((const char *const[]){ SECRET, "DEBUG=1", port, NULL });
-	assert_int_equal(server_create(&node->context, &second, &err), ERR_CONFIG);
+	assert_int_equal(server_create(&node->context, &second, &err), ERR_IO);
 	assert_null(second);
 	assert_non_null(strstr(err.text, "PORT"));
 	assert_non_null(strstr(err.text, "in use"));
