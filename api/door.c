@@ -173,8 +173,8 @@ static void welcome(struct door *d, int fd, const struct sockaddr_storage *peer)
 		door_close(s, c);
 }
 
-/* No descriptor is left: gives up the spare one to take a connection and end it, so that the client learns it. */
-static void spend_spare(struct door *d)
+/* No descriptor is left: gives up the spare one to take a connection and end it, so that the client learns it. False: not even that. */
+static bool spend_spare(struct door *d)
 {
 	int64_t left_out;
 	int fd;
@@ -182,13 +182,13 @@ static void spend_spare(struct door *d)
 	if (log_limit_pass(&d->limit_files, LOG_INTERVAL_US, &left_out))
 		log_write(LOG_ERROR, "http", "http.descriptors_exhausted", LOG_FIELDS(LOG_INT("suppressed", left_out)),
 		          "no file descriptor is left");
-	if (d->spare < 0)
-		return;
-	close(d->spare);
+	if (d->spare >= 0)
+		close(d->spare);
 	fd = accept4(d->server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0)
 		turn_away(d, fd);
 	d->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return fd >= 0;
 }
 
 static void accept_all(struct door *d)
@@ -205,9 +205,9 @@ static void accept_all(struct door *d)
 		if (fd >= 0) {
 			welcome(d, fd, &peer);
 		} else if (errno == EMFILE || errno == ENFILE) {
-			spend_spare(d);
-			d->accept_again = true;
-			return;
+			d->accept_again = true; /* in case nobody is turned away: descriptors come back without an event here */
+			if (!spend_spare(d))
+				return;
 		} else if (errno == ENOBUFS || errno == ENOMEM) {
 			d->accept_again = true;
 			return;
@@ -219,14 +219,15 @@ static void accept_all(struct door *d)
 
 /* ---- the thread ---- */
 
-static void on_event(struct door *d, int fd)
+static void on_event(struct door *d, int fd, uint32_t events)
 {
 	struct connection *c = &d->server->connections[fd];
 
 	switch (connection_phase(atomic_load_explicit(&c->word, memory_order_acquire))) {
 	case PHASE_SILENT:
 	case PHASE_PEEKING:
-		look(d, c, true);
+		if (look(d, c, true) && connection_phase(c->seen) == PHASE_PEEKING && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+			door_close(d->server, c); /* half a head, and nothing will follow */
 		break;
 	default:
 		break; /* it lingers: the sweep reads it. Or the event is from before the descriptor was somebody else's */
@@ -274,7 +275,7 @@ static void handle_events(struct door *d, const struct epoll_event *events, int 
 		} else if (events[i].data.fd == d->server->listener) {
 			accept_all(d);
 		} else {
-			on_event(d, events[i].data.fd);
+			on_event(d, events[i].data.fd, events[i].events);
 		}
 	}
 }
