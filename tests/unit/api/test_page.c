@@ -1,4 +1,5 @@
 #include "api/reply.h"
+#include "base/log.h"
 #include "tests/unit/api/node.h"
 
 struct row {
@@ -219,5 +220,6 @@ int main(void)
 		CASE(the_envelope),         CASE(a_failed_call_is_answered),  CASE(without_memory),
 	};
 
+	log_init(LOG_TEXT, LOG_CRITICAL, STDERR_FILENO); /* errors are provoked here */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
