@@ -126,6 +126,13 @@ static void missed(struct cache *c, const char *op, struct str key)
  * Level 1 is emptied of the key before Redis is told, so that nobody is served the old value meanwhile, and again after,
  * because somebody may have fetched it from Redis meanwhile (level2.c).
  */
+void cache_report_too_large(struct cache *c, struct str key, size_t n_bytes)
+{
+	metric_add(c->too_large, 1);
+	if (c->redis)
+		redis_report_too_large(c->redis, key, n_bytes);
+}
+
 static bool set_shared(struct cache *c, struct redis_budget *budget, struct str key, struct blob *value, int64_t ttl_s)
 {
 	uint64_t token = local_delete(c->local, key);
@@ -149,7 +156,7 @@ bool safe_cache_set(struct cache *c, struct redis_budget *budget, const char *ke
 		return safe_cache_delete(c, budget, key_text);
 	ttl_s = ttl_s < 0 ? CACHE_DEFAULT_TTL_S : ttl_s > MAX_TTL_S ? MAX_TTL_S : ttl_s;
 	if (n > CACHE_MAX_VALUE_BYTES)
-		metric_add(c->too_large, 1);
+		cache_report_too_large(c, key, n);
 	else
 		value = blob_create(bytes, n);
 	if (!value) {

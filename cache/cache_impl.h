@@ -39,4 +39,7 @@ bool cache_key_valid(struct str key);
 /* When a value that may live ttl_us from now leaves level 1: sooner while other processes' changes are not heard. */
 int64_t cache_local_expiry_us(const struct cache *, int64_t ttl_us);
 
+/* A value above CACHE_MAX_VALUE_BYTES was not stored: counts it and has it logged. */
+void cache_report_too_large(struct cache *, struct str key, size_t n_bytes);
+
 #endif

@@ -60,7 +60,7 @@ static int load_source(struct fetch *f, const char *generation)
 	if (r < 0)
 		return r;
 	if (f->got.value->len > CACHE_MAX_VALUE_BYTES) {
-		metric_add(f->cache->too_large, 1);
+		cache_report_too_large(f->cache, f->key, f->got.value->len);
 		return 0;
 	}
 	if (*generation && clock_monotonic_us() - began_us < LEVEL2_LOAD_LIMIT_US)

@@ -87,6 +87,7 @@ struct redis *redis_create(const struct redis_config *config)
 		return NULL;
 	redis->config = *config;
 	pthread_rwlock_init(&redis->hooks_lock, NULL);
+	pthread_mutex_init(&redis->too_large.lock, NULL);
 	make_origin(redis->origin);
 	for (int i = 0; i < REDIS_USAGES; i++)
 		init_usage(redis, (enum redis_usage)i);
@@ -167,6 +168,7 @@ void redis_destroy(struct redis *redis)
 		pthread_mutex_destroy(&redis->usages[i].members_lock);
 	}
 	pthread_rwlock_destroy(&redis->hooks_lock);
+	pthread_mutex_destroy(&redis->too_large.lock);
 	free(redis);
 }
 

@@ -153,6 +153,9 @@ void redis_off_hooks(struct redis *, void *arg);
 void redis_report_fallback(struct redis *, enum redis_usage, enum log_level, const char *event, const char *op, const char *name_field,
                            struct str name);
 
+/* A value above the limit was not cached (2.1): WARNING cache.too_large with key and bytes, once per key and minute. */
+void redis_report_too_large(struct redis *, struct str key, size_t n_bytes);
+
 /* Something found outside a call (the canary) says the usage is down: opens its breaker. kind as in the metrics ("timeout"). */
 void redis_report_failure(struct redis *, enum redis_usage, const char *kind, const char *text);
 

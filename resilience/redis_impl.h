@@ -119,6 +119,18 @@ struct server {
 	struct redis_address *address; /* NULL: not resolved yet */
 };
 
+#define KEY_SHOWN_BYTES 100 /* of a key in the log */
+
+/* Which keys have been warned about lately; the oldest leaves. */
+#define WARNED_KEYS 32
+struct warned_keys {
+	pthread_mutex_t lock;
+	struct {
+		uint64_t hash;
+		int64_t until_us; /* monotonic: no other line for this key before */
+	} keys[WARNED_KEYS];
+};
+
 struct redis {
 	struct redis_config config;
 	struct usage usages[REDIS_USAGES];
@@ -130,6 +142,7 @@ struct redis {
 	} state_hooks[HOOKS_MAX];
 	int n_state_hooks;
 	pthread_rwlock_t hooks_lock; /* read while hooks run; written by redis_off_hooks. Taken before any other lock */
+	struct warned_keys too_large;
 	char origin[17];
 	bool started;
 };

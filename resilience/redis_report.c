@@ -8,8 +8,6 @@
 #include "base/clock.h"
 #include "resilience/redis_impl.h"
 
-#define KEY_SHOWN_BYTES 100
-
 static const char *const limited_events[EVENTS] = { "redis.unavailable", "cache.fallback", "channels.send_failed", "tasks.sync_fallback",
 	                                            NULL };
 

@@ -331,9 +331,37 @@ static void test_redis_report__no_password_in_any_output(void **state)
 	test_redis_stop(&server);
 }
 
+static void test_redis_report__too_large_a_value_is_told_once_per_key_and_minute(void **state)
+{
+	const struct redis_config nowhere = { .connect_timeout_us = 1, .command_timeout_us = 1, .retry_us = 1, .pool_size = 1 };
+	struct redis *r = redis_create(&nowhere);
+	char long_key[301];
+
+	memset(long_key, 'k', 300);
+	long_key[300] = '\0';
+	core_log_start();
+	redis_report_too_large(r, (struct str)STR("a"), 2000000);
+	redis_report_too_large(r, (struct str)STR("a"), 2000001);
+	redis_report_too_large(r, (struct str)STR("b"), 2000002);
+	assert_int_equal(core_log_count("\"level\":\"WARNING\",\"logger\":\"redis.cache\",\"event\":\"cache.too_large\""), 2);
+	assert_int_equal(core_log_count("\"key\":\"a\",\"bytes\":2000000"), 1);
+	assert_int_equal(core_log_count("\"key\":\"b\",\"bytes\":2000002"), 1);
+	clock_advance_for_tests(61 * US_PER_S);
+	redis_report_too_large(r, (struct str)STR("a"), 2000003);
+	assert_int_equal(core_log_count("\"bytes\":2000003"), 1);
+	redis_report_too_large(r, str_of(long_key), 2000004);
+	long_key[100] = '\0';
+	assert_non_null(strstr(core_log_line("2000004", 0), long_key));
+	long_key[100] = 'k';
+	long_key[101] = '\0';
+	assert_null(strstr(core_log_line("2000004", 0), long_key));
+	redis_destroy(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_redis_report__too_large_a_value_is_told_once_per_key_and_minute),
 		cmocka_unit_test(test_redis_report__an_outage_from_start_to_end),
 		cmocka_unit_test(test_redis_report__a_dead_server_at_start_is_told_once),
 		cmocka_unit_test(test_redis_report__a_fallback_names_its_key),
