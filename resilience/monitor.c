@@ -120,6 +120,7 @@ static void *run(void *arg)
 {
 	struct monitor *m = arg;
 
+	pthread_setname_np(pthread_self(), m->name); /* from within: from outside it needs /proc */
 	pthread_mutex_lock(&m->lock);
 	while (!m->stopping) {
 		beat(m);
@@ -140,7 +141,6 @@ int monitor_start(struct monitor *m)
 		m->started = false;
 		return ERR_INTERNAL;
 	}
-	pthread_setname_np(m->thread, m->name);
 	return 0;
 }
 
