@@ -28,6 +28,7 @@ enum phase {
 	PHASE_HANDLING, /* http, executor: the answer is being made */
 	PHASE_SENDING,  /* http: the answer has been queued */
 	PHASE_CUTTING,  /* the sweep is closing it this moment: its descriptor must stay open */
+	PHASE_LOOKING,  /* the sweep looks at the socket: its descriptor must stay open, the owner waits a moment */
 	PHASE_CUT,      /* the sweep has shut it down: the owner cleans up */
 	PHASE_AWAY,     /* taken by whoever serves WebSockets; not looked at */
 };
@@ -41,6 +42,7 @@ struct connection {
 	struct sockaddr_storage peer;
 	char peer_text[INET6_ADDRSTRLEN]; /* for the log */
 	struct http_thread *thread;       /* http phases */
+	uint64_t looked;                  /* sweep: the state in which it has looked at the socket */
 	struct stream stream;             /* its head: door phases; the rest: http phases */
 	uint64_t requests;                /* http: request lines that have come, the present one included */
 };
@@ -65,8 +67,14 @@ bool connection_move(struct connection *, enum phase, int64_t deadline_us);
 /* The sweep takes the connection that was in this state; false when its owner was faster. */
 bool connection_take(struct connection *, uint64_t seen);
 
-/* The sweep is done with it. */
+/* The sweep is done with it: it is shut down. */
 void connection_give_back(struct connection *);
+
+/* The sweep borrows the connection that is in this state for one system call; false when its owner was faster. */
+bool connection_borrow(struct connection *, uint64_t seen);
+
+/* The owner has it back, in that state. */
+void connection_return(struct connection *, uint64_t seen);
 
 /* The owner is about to close: waits (microseconds) until no sweep is at work on the socket, and keeps them away. */
 void connection_end(struct connection *);

@@ -56,6 +56,21 @@ static void test_connection__is_not_taken_for_what_it_was(void **state)
 	assert_true(connection_move(&c, PHASE_HEAD, 4 * US_PER_S));
 }
 
+static void test_connection__comes_back_from_a_look(void **state)
+{
+	struct connection c = { .fd = -1 };
+	uint64_t seen;
+
+	connection_set(&c, PHASE_IDLE, US_PER_S);
+	seen = word(&c);
+	assert_true(connection_borrow(&c, seen));
+	assert_false(connection_borrow(&c, seen));
+	assert_false(connection_take(&c, seen));
+	connection_return(&c, seen);
+	assert_true(connection_move(&c, PHASE_HEAD, US_PER_S));
+	assert_false(connection_borrow(&c, seen));
+}
+
 struct race {
 	struct connection c;
 	atomic_bool at_work, stop; /* the sweep touches the socket; the test is over */
@@ -78,6 +93,36 @@ static void *sweep(void *arg)
 		connection_give_back(&r->c);
 	}
 	return NULL;
+}
+
+static void *look(void *arg)
+{
+	struct race *r = arg;
+
+	while (!atomic_load(&r->stop)) {
+		uint64_t seen = atomic_load(&r->c.word);
+
+		if (connection_phase(seen) != PHASE_IDLE || !connection_borrow(&r->c, seen))
+			continue;
+		sched_yield();
+		atomic_fetch_add(&r->taken, 1);
+		connection_return(&r->c, seen);
+	}
+	return NULL;
+}
+
+/* Whoever moves while it is looked at waits, and does not take the look for a loss. */
+static void test_connection__is_not_lost_to_a_look(void **state)
+{
+	struct race r = { .taken = 0 };
+	pthread_t thread;
+
+	connection_set(&r.c, PHASE_IDLE, US_PER_S);
+	assert_int_equal(pthread_create(&thread, NULL, look, &r), 0);
+	for (int i = 0; i < 20000 || atomic_load(&r.taken) == 0; i++)
+		assert_true(connection_move(&r.c, i % 2 ? PHASE_IDLE : PHASE_HEAD, i * US_PER_MS));
+	atomic_store(&r.stop, true);
+	pthread_join(thread, NULL);
 }
 
 static void test_connection__does_not_end_under_the_sweep(void **state)
@@ -105,6 +150,8 @@ int main(void)
 		cmocka_unit_test(test_connection__moves_while_nobody_has_taken_it),
 		cmocka_unit_test(test_connection__is_lost_to_its_owner_when_taken),
 		cmocka_unit_test(test_connection__is_not_taken_for_what_it_was),
+		cmocka_unit_test(test_connection__comes_back_from_a_look),
+		cmocka_unit_test(test_connection__is_not_lost_to_a_look),
 		cmocka_unit_test(test_connection__does_not_end_under_the_sweep),
 	};
 
