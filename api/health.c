@@ -39,10 +39,7 @@ static bool is_degraded(const struct redis *redis)
 
 static bool database_answers(struct request *req)
 {
-	int64_t one;
-
-	return req->worker->db && db_available(db_of(req->worker->db)) &&
-	       db_select_int(req->worker->db, "SELECT 1", DB_NO_PARAMS, &one) == 0;
+	return req->worker->db && db_ping(req->worker->db) == 0;
 }
 
 void health_show(struct request *req)

@@ -35,7 +35,7 @@ int command_load_settings(struct settings **ret_settings, struct error *err);
 /* Opens the database of the settings (owned by the caller). Errors as db_open. */
 int command_open_database(const struct settings *, bool create, struct db **ret_db, struct error *err);
 
-/* A core over the Redis of the settings, not started (owned by the caller); ret_warning as redis_config_from_urls. ERR_CONFIG, ERR_NOMEM. */
+/* A core over the Redis of the settings, not started, the caller's; ret_warning as redis_config_from_urls. ERR_CONFIG, ERR_NOMEM. */
 int command_create_redis(const struct settings *, struct redis **ret_redis, char ret_warning[200], struct error *err);
 
 /* Makes the schema current, on a connection of its own. Errors as schema_migrate, ret_differences too. */

@@ -1,3 +1,8 @@
+/*
+ * The public functions of the cache, and its life. Everything goes to the memory (local.c); when the cache usage of Redis is
+ * configured it goes there too (level2.c), what other processes change is heard (tracking.c), and what Redis misses while it
+ * is away is remembered (outage.c) and told to it before it is believed again (repair.c).
+ */
 #include "cache/cache.h"
 
 #include <stdlib.h>

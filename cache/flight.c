@@ -1,3 +1,8 @@
+/*
+ * Single flight: of the threads that need the same value at the same time one, the leader, gets it, and the others wait for
+ * him. A flight belongs to a key and to the token under which it began, so a load that began before a deletion is not
+ * joined by those who came after it. The leader lands with the value or the error; the last to leave frees the flight.
+ */
 #include "cache/flight_impl.h"
 
 #include <pthread.h>

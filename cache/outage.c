@@ -1,3 +1,8 @@
+/*
+ * What Redis has missed: the keys that were set or deleted here while it could not be told, at most 10,000, then one mark
+ * that stands for all. Kept in a fixed hash table and, in the order of coming, in a list from which repair.c takes them.
+ * A key is forgotten only after Redis has acknowledged its repair, and only if it has not been marked again meanwhile.
+ */
 #include "cache/outage_impl.h"
 
 #include <pthread.h>

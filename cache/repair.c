@@ -1,3 +1,8 @@
+/*
+ * Telling Redis what it has missed (outage.c): key by key, the value deleted and the generation written anew, or, when too
+ * many were missed or the server is not the one that acknowledged our deletions, all of egoejo:c1:* by SCAN and UNLINK.
+ * It runs in the recovery hook, before the usage closes, and from the keeper for deletions that failed in between.
+ */
 #include "cache/repair_impl.h"
 
 #include "base/clock.h"

@@ -132,6 +132,9 @@ int db_select_one(struct db_conn *, const struct db_statement *, const struct db
 /* One number: the first and only column of the first row; ERR_NOT_FOUND without a row. sql is static, as its address is its identity. */
 int db_select_int(struct db_conn *, const char *sql, const struct db_param *, size_t n, int64_t *ret_value);
 
+/* Whether the database answers: the smallest of reads. Errors as db_select. */
+int db_ping(struct db_conn *);
+
 /* Changes rows; only inside a db_write closure. ret_changed may be NULL. ERR_CONFLICT on a broken constraint, ERR_READ_ONLY, ERR_FULL. */
 int db_execute(struct db_conn *, const struct db_statement *, const struct db_param *, size_t n, int64_t *ret_changed);
 

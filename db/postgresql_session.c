@@ -174,7 +174,7 @@ static int set_up(struct db *db, PGconn *link, int64_t deadline_us, int *ret_bac
 	if (r < 0)
 		return r;
 	if (PQresultStatus(result) == PGRES_TUPLES_OK) {
-		*ret_backend = atoi(PQgetvalue(result, 0, 0));
+		*ret_backend = (int)strtol(PQgetvalue(result, 0, 0), NULL, 10);
 		atomic_store(&db->read_only, *PQgetvalue(result, 0, 1) == 't');
 	} else {
 		r = ERR_UNAVAILABLE;

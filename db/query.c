@@ -226,6 +226,13 @@ int db_select_int(struct db_conn *conn, const char *sql, const struct db_param *
 	return 0;
 }
 
+int db_ping(struct db_conn *conn)
+{
+	int64_t one;
+
+	return db_select_int(conn, "SELECT 1", DB_NO_PARAMS, &one);
+}
+
 int db_execute(struct db_conn *conn, const struct db_statement *st, const struct db_param *params, size_t n, int64_t *ret_changed)
 {
 	struct call call = { .key = st, .statement = st, .params = params, .n = n, .max_rows = SIZE_MAX };

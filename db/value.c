@@ -1,3 +1,7 @@
+/*
+ * The text forms of values: what PostgreSQL sends for each kind, what SQLite stores where its type is text, and back. Reading
+ * is exact or ERR_CORRUPT: a decimal becomes hundredths without passing through binary fractions, a time microseconds.
+ */
 #include "db/value_impl.h"
 
 #include <inttypes.h>
