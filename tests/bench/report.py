@@ -1,6 +1,7 @@
 """The report: one table for what has a budget, the rest in short tables below. The budgets are those of the design."""
 
 import datetime
+import os
 import platform
 import statistics
 import subprocess
@@ -112,6 +113,6 @@ def machine(root):
     return [
         f"- {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC, commit {commit}{' with changes' if changed else ''}",
         f"- {_from_file('/proc/cpuinfo', 'model name', ':')}, {cores} cores, {memory:.0f} GiB, {_from_file('/etc/os-release', 'PRETTY_NAME', '=')}, "
-        f"Linux {platform.release()}; load generator and servers on the same machine",
+        f"Linux {platform.release()}; load generator and servers on the same machine; load average at the start: {os.getloadavg()[0]:.1f} (0 is an idle machine)",
         f"- {version}",
     ]
