@@ -1,3 +1,7 @@
+/*
+ * A machine with one state per place of the grammar of RFC 9112 section 7.1; the data of a chunk is skipped in one step. A
+ * byte that cannot stand where it does leads nowhere, and nowhere is never left.
+ */
 #include "api/chunks.h"
 
 #include <string.h>

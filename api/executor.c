@@ -1,3 +1,7 @@
+/*
+ * A ring of jobs behind one mutex, taken by a fixed number of threads, each with a worker (database connection) of its own.
+ * Full is an answer, not a wait: the caller is an http thread. Stopping runs what has begun and drops what waits.
+ */
 #include "api/executor.h"
 
 #include <pthread.h>

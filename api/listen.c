@@ -103,8 +103,8 @@ static int open_own(const struct settings *s, struct error *err)
 	r = errno;
 	freeaddrinfo(found);
 	if (fd < 0) /* a port in use may be free in a moment: starting again makes sense then, and only then */
-		return error_set(err, r == EADDRINUSE ? ERR_IO : ERR_CONFIG, "cannot listen on HOST=%s PORT=%s: %s%s", s->host, port, strerror(r),
-		                 r == EADDRINUSE ? " (another program uses it; choose another PORT)" : "");
+		return error_set(err, r == EADDRINUSE ? ERR_IO : ERR_CONFIG, "cannot listen on HOST=%s PORT=%s: %s%s", s->host, port,
+		                 strerror(r), r == EADDRINUSE ? " (another program uses it; choose another PORT)" : "");
 	return fd;
 }
 

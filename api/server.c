@@ -1,3 +1,8 @@
+/*
+ * The life of the server: the table of connections (one record per descriptor, made at once, so that nothing is allocated
+ * when a client comes), the threads, and stopping: nobody new, what idles is closed, what runs has until the deadline; then
+ * the executor, the http threads, and last the door, whose sweep closes and cuts.
+ */
 #include "api/server.h"
 
 #include <stdlib.h>

@@ -138,8 +138,26 @@ int http_start(struct server *, struct error *err);
 /* Stops them; no connection may be suspended any more. Harmless when they do not run. */
 void http_stop(struct server *);
 
-/* Hands a socket with a whole, accepted head to the least busy thread; the record and the socket are the thread's then, also on failure. Door thread. */
+/* Hands a socket with a whole, accepted head to the least busy thread, whose the record and the socket are then, also on failure. Door. */
 void http_hand_over(struct server *, struct connection *);
+
+/* ---- exchange.c: callbacks of libmicrohttpd, on its thread ---- */
+
+/* MHD_OPTION_URI_LOG_CALLBACK: a request line has come; the exchange that it returns is the context of what follows. arg: http_thread. */
+void *exchange_on_target(void *arg, const char *uri, struct MHD_Connection *);
+
+/* The access handler: MHD_NO closes the connection. */
+enum MHD_Result exchange_handle(void *arg, struct MHD_Connection *, const char *url, const char *method, const char *version,
+                                const char *data, size_t *n, void **context);
+
+/* MHD_OPTION_NOTIFY_COMPLETED: the exchange goes back to its thread. arg: http_thread. */
+void exchange_on_completed(void *arg, struct MHD_Connection *, void **context, enum MHD_RequestTerminationCode);
+
+/* From now on the bytes that the calling http thread reads are judged (stream.h). */
+void exchange_watch(struct http_thread *);
+
+/* Frees the exchanges that a stopped thread keeps for use. */
+void exchange_free_all(struct http_thread *);
 
 /* ---- guard.c ---- */
 
@@ -160,7 +178,10 @@ bool respond(struct exchange *, int64_t now_us);
 /* Drops all prepared answers of a thread. */
 void respond_forget(struct http_thread *);
 
-/* Sends a whole small answer, {"detail"} with all the headers of http.md 10, without waiting; counts the refusal. Any thread that may use the socket. */
+/*
+ * Sends a whole small answer, {"detail"} with all the headers of http.md 10, without waiting; counts the refusal. Any thread
+ * that may use the socket.
+ */
 void respond_raw(int fd, int status, const char *detail);
 
 /* ---- account.c ---- */

@@ -25,10 +25,10 @@ struct db_conn;
 enum db_engine { DB_SQLITE, DB_POSTGRESQL };
 
 struct db_config {
-	const char *url;             /* sqlite:///relative, sqlite:////absolute, postgres://…; checked by db_open */
-	int64_t statement_limit_us;  /* of one statement; 2 s */
-	int64_t connect_limit_us;    /* PostgreSQL; 10 s at start, the prober uses 1 s */
-	bool create;                 /* SQLite: make the file when it is missing */
+	const char *url;            /* sqlite:///relative, sqlite:////absolute, postgres://…; checked by db_open */
+	int64_t statement_limit_us; /* of one statement; 2 s */
+	int64_t connect_limit_us;   /* PostgreSQL; 10 s at start, the prober uses 1 s */
+	bool create;                /* SQLite: make the file when it is missing */
 };
 
 /*
@@ -70,7 +70,7 @@ void db_probe(void *db);
 struct db_column {
 	const char *expression; /* SQL of the select list */
 	enum kind kind;
-	size_t offset;          /* of the member in the row struct */
+	size_t offset; /* of the member in the row struct */
 };
 
 struct db_row {
@@ -80,8 +80,14 @@ struct db_row {
 };
 
 /* A column table: static const struct db_column cols[] = { DB_COLUMN(struct project, titre, TEXT, "p.titre"), … }; */
-#define DB_COLUMN(S, member, KIND, expression_text) { expression_text, KIND_##KIND, KIND_OFFSET(S, member, KIND) }
-#define DB_ROW(S, table) { table, N_ELEMENTS(table), sizeof(S) }
+#define DB_COLUMN(S, member, KIND, expression_text)                        \
+	{                                                                  \
+		expression_text, KIND_##KIND, KIND_OFFSET(S, member, KIND) \
+	}
+#define DB_ROW(S, table)                            \
+	{                                           \
+		table, N_ELEMENTS(table), sizeof(S) \
+	}
 
 struct db_statement {
 	const char *sql;          /* $cols stands for the expressions of row, comma-separated; used by both engines … */
@@ -99,17 +105,17 @@ struct db_statement {
 struct db_param {
 	enum kind kind;
 	bool b;
-	int64_t i;      /* INT, DECIMAL (cents), TIME (us) */
+	int64_t i; /* INT, DECIMAL (cents), TIME (us) */
 	double f;
-	struct str s;   /* TEXT, JSON */
+	struct str s; /* TEXT, JSON */
 };
-#define DB_BOOL(v) ((struct db_param){ .kind = KIND_BOOL, .b = (v) })
-#define DB_INT(v) ((struct db_param){ .kind = KIND_INT, .i = (v) })
-#define DB_FLOAT(v) ((struct db_param){ .kind = KIND_FLOAT, .f = (v) })
+#define DB_BOOL(v)    ((struct db_param){ .kind = KIND_BOOL, .b = (v) })
+#define DB_INT(v)     ((struct db_param){ .kind = KIND_INT, .i = (v) })
+#define DB_FLOAT(v)   ((struct db_param){ .kind = KIND_FLOAT, .f = (v) })
 #define DB_DECIMAL(v) ((struct db_param){ .kind = KIND_DECIMAL, .i = (v).cents })
-#define DB_TIME(v) ((struct db_param){ .kind = KIND_TIME, .i = (v).us })
-#define DB_TEXT(v) ((struct db_param){ .kind = KIND_TEXT, .s = (v) })
-#define DB_JSON(v) ((struct db_param){ .kind = KIND_JSON, .s = (v).text })
+#define DB_TIME(v)    ((struct db_param){ .kind = KIND_TIME, .i = (v).us })
+#define DB_TEXT(v)    ((struct db_param){ .kind = KIND_TEXT, .s = (v) })
+#define DB_JSON(v)    ((struct db_param){ .kind = KIND_JSON, .s = (v).text })
 /* DB_PARAMS(DB_INT(id), DB_TEXT(status)) or DB_NO_PARAMS */
 #define DB_PARAMS(...) \
 	(const struct db_param[]){ __VA_ARGS__ }, (sizeof((const struct db_param[]){ __VA_ARGS__ }) / sizeof(struct db_param))

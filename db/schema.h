@@ -11,10 +11,10 @@
 #include "db/db.h"
 
 enum schema_state {
-	SCHEMA_EMPTY,    /* no table at all */
-	SCHEMA_KNOWN,    /* Django's tables are all there; ours may be missing */
-	SCHEMA_CURRENT,  /* and ours too, at this version */
-	SCHEMA_FOREIGN,  /* something lacks or differs: see the report */
+	SCHEMA_EMPTY,   /* no table at all */
+	SCHEMA_KNOWN,   /* Django's tables are all there; ours may be missing */
+	SCHEMA_CURRENT, /* and ours too, at this version */
+	SCHEMA_FOREIGN, /* something lacks or differs: see the report */
 };
 
 /* Looks, changes nothing. ret_differences gets one line for each difference (SCHEMA_FOREIGN), or what ours lacks. */

@@ -16,10 +16,10 @@ static const struct db_column content_columns[] = {
 static const struct db_row content_row = DB_ROW(struct content, content_columns);
 
 /* What an anonymous caller may see, narrowed by $1 (status) and $2 (category). */
-#define VISIBLE                                                                                                                            \
-	"FROM core_educationalcontent c "                                                                                                  \
-	"WHERE c.status = 'published' "                                                                                                    \
-	"AND (CAST($1 AS text) IS NULL OR c.status = $1) "                                                                                 \
+#define VISIBLE                                            \
+	"FROM core_educationalcontent c "                  \
+	"WHERE c.status = 'published' "                    \
+	"AND (CAST($1 AS text) IS NULL OR c.status = $1) " \
 	"AND (CAST($2 AS text) IS NULL OR c.category = $2) "
 
 int content_count(struct db_conn *db, const struct content_filter *filter, int64_t *ret_count)

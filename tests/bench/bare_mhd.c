@@ -6,7 +6,8 @@
  * It knows no routes, no hosts, no methods and no limits. It has no door: its main thread accepts and hands each
  * connection on, unseen, to the next daemon (tried: faster than daemons that listen themselves, which leave threads idle).
  * With a database, a file of SQLite or a URL of PostgreSQL, it runs the SELECT of the project's page first, prepared once
- * per daemon, and reads every column; the bytes it sends are still those of the file. So it does less than any server could that is to be of use.
+ * per daemon, and reads every column; the bytes it sends are still those of the file. So it does less than any server could
+ * that is to be of use.
  */
 #include <arpa/inet.h>
 #include <libpq-fe.h>

@@ -148,8 +148,8 @@ static inline int end(void **state)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 /* Runs the cases on SQLite, then on PostgreSQL. */
-#define RUN_ON_BOTH(tests)                                                                                                                 \
-	(cmocka_run_group_tests_name("sqlite", tests, start_sqlite, stop) +                                                                \
+#define RUN_ON_BOTH(tests)                                                  \
+	(cmocka_run_group_tests_name("sqlite", tests, start_sqlite, stop) + \
 	 cmocka_run_group_tests_name("postgresql", tests, start_postgresql, stop))
 
 #endif

@@ -2,9 +2,9 @@
 
 #include "tests/unit/domain/fixture.h"
 
-#define COLUMNS                                                                                                                            \
-	"INSERT INTO core_projet (id, titre, description, categorie, impact_score, image, created_at, embedding, coordinates_3d, "         \
-	"donation_goal, funding_type, investment_goal, share_price, total_shares, valuation_pre_money, saka_score, "                       \
+#define COLUMNS                                                                                                                    \
+	"INSERT INTO core_projet (id, titre, description, categorie, impact_score, image, created_at, embedding, coordinates_3d, " \
+	"donation_goal, funding_type, investment_goal, share_price, total_shares, valuation_pre_money, saka_score, "               \
 	"saka_supporters_count, community_id, active_oracles) VALUES "
 
 /* One row of the columns above, the rest empty. */
