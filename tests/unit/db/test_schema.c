@@ -88,7 +88,7 @@ static int create_django(struct db_conn *conn, void *arg)
 	for (size_t i = 0; i < schema_n_items; i++)
 		if (schema_items[i].what == SCHEMA_TABLE && schema_items[i].owner == DJANGO)
 			schema_add_foreign_keys(&tables, engine, i);
-	add_changed(&sql, tables.data, arg);
+	add_changed(&sql, buf_view(&tables).s, arg);
 	assert_false(sql.failed);
 	return db_script(conn, sql.data);
 }
