@@ -85,23 +85,35 @@ void json_add_text(struct buf *b, const char *s)
 	json_add_str(b, str_of(s));
 }
 
+/* The digits of an absolute value, at least `least` of them, before end; returns where they begin. */
+static char *put_digits(char *end, uint64_t value, int least)
+{
+	for (; value || least > 0; value /= 10, least--)
+		*--end = (char)('0' + value % 10);
+	return end;
+}
+
+static uint64_t magnitude(int64_t value)
+{
+	return value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+}
+
 void json_add_int(struct buf *b, int64_t value)
 {
-	char text[24];
-	char *p = text + sizeof(text);
-	uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+	char text[24], *end = text + sizeof(text), *p;
 
 	if (value == NULL_INT) {
 		buf_add_text(b, "null");
 		return;
 	}
-	do
-		*--p = (char)('0' + rest % 10);
-	while (rest /= 10);
+	p = put_digits(end, magnitude(value), 1);
 	if (value < 0)
 		*--p = '-';
-	buf_add(b, p, (size_t)(text + sizeof(text) - p));
+	buf_add(b, p, (size_t)(end - p));
 }
+
+/* Whole numbers below this are the same in %.15g, and cost no printf. */
+#define WHOLE_MAX 1e15
 
 void json_add_float(struct buf *b, double value)
 {
@@ -109,6 +121,11 @@ void json_add_float(struct buf *b, double value)
 
 	if (!isfinite(value)) {
 		buf_add_text(b, "null");
+		return;
+	}
+	if (fabs(value) < WHOLE_MAX && value == (double)(int64_t)value && !(value == 0 && signbit(value))) {
+		json_add_int(b, (int64_t)value);
+		buf_add(b, ".0", 2);
 		return;
 	}
 	for (int digits = 15; digits <= 17; digits++) {
@@ -123,11 +140,20 @@ void json_add_float(struct buf *b, double value)
 
 void json_add_decimal(struct buf *b, struct decimal d)
 {
+	char text[32], *end = text + sizeof(text), *p = end;
+
 	if (d.cents == NULL_DECIMAL.cents) {
 		buf_add_text(b, "null");
 		return;
 	}
-	buf_addf(b, "\"%s%lld.%02lld\"", d.cents < 0 ? "-" : "", llabs((long long)d.cents) / 100, llabs((long long)d.cents) % 100);
+	*--p = '"';
+	p = put_digits(p, magnitude(d.cents) % 100, 2);
+	*--p = '.';
+	p = put_digits(p, magnitude(d.cents) / 100, 1);
+	if (d.cents < 0)
+		*--p = '-';
+	*--p = '"';
+	buf_add(b, p, (size_t)(end - p));
 }
 
 void json_add_time(struct buf *b, struct instant t)
