@@ -30,7 +30,7 @@ def number(value):
 
 
 def spread(values):
-    return f"{statistics.median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
+    return f"{statistics.median(values):.3f} ({min(values):.2f}–{max(values):.2f})"
 
 
 def table(heads, rows):
