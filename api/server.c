@@ -228,18 +228,8 @@ int server_connections(const struct server *s)
 /* Waits until no connection is open; false when the deadline comes first. */
 static bool wait_empty(struct server *s, int64_t deadline_us)
 {
-	struct timespec until;
+	struct timespec until = clock_wait_until(deadline_us - clock_monotonic_us());
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	deadline_us -= clock_monotonic_us(); /* which tests can move; the condition's clock they cannot */
-	if (deadline_us < 0)
-		deadline_us = 0;
-	until.tv_sec += deadline_us / US_PER_S;
-	until.tv_nsec += deadline_us % US_PER_S * 1000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&s->lock);
 	while (atomic_load(&s->open) > 0)
 		if (pthread_cond_timedwait(&s->emptied, &s->lock, &until) != 0)

@@ -30,6 +30,17 @@ int64_t clock_monotonic_us(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+struct timespec clock_wait_until(int64_t wait_us)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	wait_us = (wait_us > 0 ? wait_us : 0) + until.tv_nsec / 1000;
+	until.tv_sec += (time_t)(wait_us / US_PER_S);
+	until.tv_nsec = (long)(wait_us % US_PER_S) * 1000;
+	return until;
+}
+
 void clock_advance_for_tests(int64_t delta_us)
 {
 	atomic_fetch_add(&test_offset_us, delta_us);

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "base/kinds.h"
 
@@ -23,6 +24,12 @@ struct instant clock_now(void);
 
 /* Now, monotonic clock, microseconds since an arbitrary point. */
 int64_t clock_monotonic_us(void);
+
+/*
+ * The instant of CLOCK_MONOTONIC after so many microseconds (negative: now), for pthread_cond_timedwait: real time, which
+ * clock_advance_for_tests does not move, because conditions wait on nothing else.
+ */
+struct timespec clock_wait_until(int64_t wait_us);
 
 /* Moves both clocks by delta_us from now on; tests only. */
 void clock_advance_for_tests(int64_t delta_us);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 /* Flights are as few as the threads that load at one time: a list is enough. */
@@ -111,20 +112,9 @@ void flight_land(struct flights *all, struct flight *f, int result, struct blob 
 	pthread_mutex_unlock(&all->lock);
 }
 
-static struct timespec after(int64_t us)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	us += t.tv_nsec / 1000;
-	t.tv_sec += us / 1000000;
-	t.tv_nsec = us % 1000000 * 1000;
-	return t;
-}
-
 bool flight_wait(struct flights *all, struct flight *f, int64_t timeout_us, int *ret_result, struct blob **ret_value)
 {
-	struct timespec until = after(timeout_us);
+	struct timespec until = clock_wait_until(timeout_us);
 	bool landed;
 	int r = 0;
 

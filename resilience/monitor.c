@@ -105,13 +105,8 @@ static int64_t time_to_next(const struct monitor *m)
 /* Until something is due or somebody calls; the lock is held before and after. */
 static void sleep_locked(struct monitor *m)
 {
-	int64_t delay_us = time_to_next(m);
-	struct timespec until;
+	struct timespec until = clock_wait_until(time_to_next(m));
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	delay_us += until.tv_nsec / 1000;
-	until.tv_sec += (time_t)(delay_us / US_PER_S);
-	until.tv_nsec = (long)(delay_us % US_PER_S) * 1000;
 	if (!m->woken && !m->stopping)
 		pthread_cond_timedwait(&m->changed, &m->lock, &until);
 }

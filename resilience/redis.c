@@ -108,13 +108,8 @@ static int start_prober(struct server *s, struct error *err)
 /* Until the prober's first round has ended, or the time that it may take has passed (a name server that does not answer). */
 static void await_first_round(struct server *s)
 {
-	int64_t limit_us = s->redis->config.connect_timeout_us + PING_LIMIT_US;
-	struct timespec until;
+	struct timespec until = clock_wait_until(s->redis->config.connect_timeout_us + PING_LIMIT_US);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	limit_us += until.tv_nsec / 1000;
-	until.tv_sec += (time_t)(limit_us / US_PER_S);
-	until.tv_nsec = (long)(limit_us % US_PER_S) * 1000;
 	pthread_mutex_lock(&s->lock);
 	while (!s->probed)
 		if (pthread_cond_timedwait(&s->first_round, &s->lock, &until) != 0)

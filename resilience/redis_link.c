@@ -23,13 +23,9 @@ struct redis_link {
 
 static bool wait_turn(struct redis_link *l, int64_t wait_us)
 {
-	struct timespec until;
+	struct timespec until = clock_wait_until(wait_us);
 	bool got;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	wait_us = (wait_us > 0 ? wait_us : 0) + until.tv_nsec / 1000;
-	until.tv_sec += (time_t)(wait_us / US_PER_S);
-	until.tv_nsec = (long)(wait_us % US_PER_S) * 1000;
 	pthread_mutex_lock(&l->lock);
 	while (l->taken)
 		if (pthread_cond_timedwait(&l->free, &l->lock, &until) != 0)
