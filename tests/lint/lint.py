@@ -28,7 +28,7 @@ LIBRARIES = {
     "libpq-fe.h": ("db",),
     "microhttpd.h": ("api",),
     "libwebsockets.h": ("realtime",),
-    "jansson.h": ("api", "realtime", "tasks"),
+    "jansson.h": ("domain", "api", "realtime", "tasks"),
 }
 
 SQL = re.compile(r'"\s*(SELECT\s+[\w$(*]|INSERT\s+INTO\b|UPDATE\s+\w+\s+SET\b|DELETE\s+FROM\b|(CREATE|ALTER|DROP)\s+(TABLE|INDEX)\b|PRAGMA\s|BEGIN\s+IMMEDIATE|SAVEPOINT\b)')

@@ -1,0 +1,20 @@
+/*
+ * The outbox: a background task is a row, written in the transaction of the change that asks for it. It exists exactly
+ * when the change does, survives a kill, and needs no Redis. The row holds the finished Celery message (protocol 2,
+ * tasks.md 7.2); who runs it, and when it goes, is the relay's matter. Source: resilience.md 2.4, tasks.md 1.1, database.md.
+ */
+#ifndef DB_OUTBOX_H
+#define DB_OUTBOX_H
+
+#include "db/db.h"
+
+struct outbox_task {
+	const char *name;      /* "core.tasks_embeddings.generate_embedding_task" */
+	struct json_text args; /* JSON array of the positional arguments; absent: [] */
+	bool durable;          /* changes the database or sends mail: kept until its result is known */
+};
+
+/* Writes the row, due now, for the queue celery; inside a db_write closure. ERR_NOMEM, ERR_IO, ERR_INVALID (arguments above 1 MiB), or as db_execute. */
+int outbox_put(struct db_conn *, const struct outbox_task *);
+
+#endif
