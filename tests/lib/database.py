@@ -29,6 +29,15 @@ DEFAULTS = {
                             created_at=NOW, updated_at=NOW),
     "auth_user": dict(password="!", is_superuser=False, username="ana", last_name="", email="ana@example.org", is_staff=False, is_active=True,
                       date_joined=NOW, first_name=""),
+    "auth_group": {},
+    "auth_user_groups": {},
+    "core_profile": dict(display_name="", bio="", created_at=NOW, updated_at=NOW),
+    "core_sakawallet": dict(balance=0, total_harvested=0, total_planted=0, total_composted=0, created_at=NOW, updated_at=NOW),
+    "core_sakatransaction": dict(direction="EARN", amount=10, reason="content_read", metadata={}, created_at=NOW, transaction_type="HARVEST"),
+    "core_auditlog": dict(action="content_create", target_type="educational_content", target_id="1", metadata={}, created_at=NOW),
+    "core_intent": dict(nom="Ana", email="ana@example.org", profil="curieux", created_at=NOW),
+    "monitoring_alert": dict(level="error", message="Alerte", metadata={}, timestamp=NOW, resolved=False),
+    "monitoring_performance_metric": dict(metric_type="LCP", value=1.5, metadata={}, timestamp=NOW),
 }
 
 
