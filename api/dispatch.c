@@ -2,14 +2,17 @@
  * The order of treatment of http.md section 1 is the array `gates`: each gate lets the request pass, or answers it. What
  * passes all of them reaches its handler: in place, or, for SLOW routes, on an executor thread.
  *
- *   preflight -> route -> host -> https -> path -> (API only: negotiation -> permission) -> method -> body -> handler
+ *   preflight -> route -> host -> https -> path -> (API only: negotiation -> credentials -> permission) -> method -> body -> handler
  *
- * The last step before a handler that takes a body is parsing it (400), on the thread that runs the handler.
+ * Basic credentials cost a password hash: the request goes to the executor for passwords, and the gates go on there, from
+ * the one that asked for it. The last step before a handler that takes a body is parsing it (400), on the thread that runs the handler.
  *
  * A cached route (api/cached.def) is answered by serve_cached.c.
  */
 #include "api/dispatch.h"
 
+#include "api/access.h"
+#include "api/authenticate.h"
 #include "api/body.h"
 #include "api/handlers_impl.h"
 #include "api/media_type_impl.h"
@@ -18,13 +21,6 @@
 #include "api/serve_cached_impl.h"
 #include "api/site.h"
 #include "base/clock.h"
-
-/* What the gates share: the resource found, before a line of it is chosen. */
-struct treatment {
-	struct request *req;
-	const struct resource *resource; /* NULL: no such path */
-	bool preflight;
-};
 
 static const struct site *site_of(const struct request *req)
 {
@@ -73,10 +69,8 @@ static bool is_secure(const struct request *req)
 }
 
 /* Notes who asks and how: no answer yet. */
-static void read_context(struct treatment *t)
+static void read_context(struct request *req)
 {
-	struct request *req = t->req;
-
 	req->budget.left_us = req->worker->context->settings->redis_request_budget_ms * US_PER_MS;
 	req->peer_trusted = site_trusts(site_of(req), &req->peer);
 	req->secure = is_secure(req);
@@ -85,43 +79,41 @@ static void read_context(struct treatment *t)
 	req->reply.hsts = req->secure && site_of(req)->hsts[0];
 }
 
-static bool gate_preflight(struct treatment *t)
+static bool gate_preflight(struct request *req)
 {
-	if (t->req->method != METHOD_OPTIONS || !t->req->headers.preflight_method.s)
+	if (req->method != METHOD_OPTIONS || !req->headers.preflight_method.s)
 		return true;
-	reply_empty(t->req, 200);
+	reply_empty(req, 200);
 	return false;
 }
 
 /* Finds the resource; whether it exists is said later, after host and https. */
-static bool gate_route(struct treatment *t)
+static bool gate_route(struct request *req)
 {
-	struct request *req = t->req;
-
 	if (!read_target(req)) {
 		reply_detail(req, 400, "Le chemin n'est pas de l'UTF-8 valide.");
 		return false;
 	}
-	t->resource = routes_find(req->path, req->params);
-	if (t->resource) {
-		req->route = resource_route(t->resource, req->method);
-		req->reply.allow = t->resource->allow;
-		req->reply.api = !(t->resource->traits & (TRAIT_PROBE | TRAIT_PLAIN));
+	req->resource = routes_find(req->path, req->params);
+	if (req->resource) {
+		req->route = resource_route(req->resource, req->method);
+		req->reply.allow = req->resource->allow;
+		req->reply.api = !(req->resource->traits & (TRAIT_PROBE | TRAIT_PLAIN));
 	}
 	return true;
 }
 
-static bool is_probe(const struct treatment *t)
+static bool is_probe(const struct request *req)
 {
-	return t->resource && (t->resource->traits & TRAIT_PROBE);
+	return req->resource && (req->resource->traits & TRAIT_PROBE);
 }
 
-static bool gate_host(struct treatment *t)
+static bool gate_host(struct request *req)
 {
-	if (is_probe(t) || site_allows_host(site_of(t->req), t->req->headers.host))
+	if (is_probe(req) || site_allows_host(site_of(req), req->headers.host))
 		return true;
-	t->req->reply.allow = NULL;
-	reply_detail(t->req, 400, "Hôte non autorisé.");
+	req->reply.allow = NULL;
+	reply_detail(req, 400, "Hôte non autorisé.");
 	return false;
 }
 
@@ -136,11 +128,9 @@ static void reply_moved(struct request *req, const char *location)
 	reply_header(req, "Location", location);
 }
 
-static bool gate_https(struct treatment *t)
+static bool gate_https(struct request *req)
 {
-	struct request *req = t->req;
-
-	if (is_probe(t) || req->secure || req->worker->context->settings->debug)
+	if (is_probe(req) || req->secure || req->worker->context->settings->debug)
 		return true;
 	req->reply.allow = NULL;
 	reply_moved(req, arena_printf(&req->arena, "https://%.*s%.*s", STR_ARG(req->host), STR_ARG(req->target)));
@@ -161,12 +151,11 @@ static int lacks_slash(struct request *req, bool *ret_lacks)
 	return slashed ? 0 : ERR_NOMEM;
 }
 
-static bool gate_path(struct treatment *t)
+static bool gate_path(struct request *req)
 {
-	struct request *req = t->req;
 	bool lacks;
 
-	if (t->resource)
+	if (req->resource)
 		return true;
 	if (lacks_slash(req, &lacks) < 0)
 		reply_error(req, ERR_NOMEM);
@@ -178,9 +167,8 @@ static bool gate_path(struct treatment *t)
 	return false;
 }
 
-static bool gate_negotiation(struct treatment *t)
+static bool gate_negotiation(struct request *req)
 {
-	struct request *req = t->req;
 	struct query query;
 	struct str format;
 
@@ -199,36 +187,47 @@ static bool gate_negotiation(struct treatment *t)
 	return false;
 }
 
-/* Credentials are read from milestone 2 on: until then everybody is anonymous. */
-static bool gate_permission(struct treatment *t)
+/* Where they are not looked at, everybody is anonymous. */
+static bool looks_at_credentials(const struct request *req)
 {
-	const struct route *line = t->req->route;
-	bool signed_in_only = line ? line->access == ACCESS_USER : (t->resource->traits & TRAIT_SIGNED_WRITES) && !is_safe(t->req->method);
+	return !(req->resource->traits & TRAIT_NO_CREDENTIALS) && resource_access(req->resource, req->method) != ACCESS_ADMIN_TOKEN;
+}
 
-	if (!signed_in_only || t->req->method == METHOD_OPTIONS)
+static bool gate_credentials(struct request *req)
+{
+	return !looks_at_credentials(req) || authenticate_or_reply(req);
+}
+
+static bool gate_permission(struct request *req)
+{
+	enum access access = resource_access(req->resource, req->method);
+
+	if (access == ACCESS_ADMIN_TOKEN)
+		return !req->route || admin_token_or_reply(req); /* the method comes first there (content.md 5) */
+	if (access_allows(access, req->caller))
 		return true;
-	reply_detail(t->req, 403, "Informations d'authentification non fournies.");
+	reply_detail(req, 403,
+	             req->caller ? "Vous n'avez pas la permission d'effectuer cette action."
+	                         : "Informations d'authentification non fournies.");
 	return false;
 }
 
 /* OPTIONS of an API view describes it (http.md 5). */
-static void reply_options(struct treatment *t)
+static void reply_options(struct request *req)
 {
 	struct buf b = BUF_EMPTY;
 
 	buf_add_text(&b, "{\"name\":");
-	json_add_text(&b, t->resource->pattern);
+	json_add_text(&b, req->resource->pattern);
 	buf_add_text(&b, ",\"description\":\"\",\"renders\":[\"application/json\"],"
 	                 "\"parses\":[\"application/json\",\"application/x-www-form-urlencoded\",\"multipart/form-data\"]}");
-	reply_json_take(t->req, 200, &b);
+	reply_json_take(req, 200, &b);
 }
 
-static bool gate_method(struct treatment *t)
+static bool gate_method(struct request *req)
 {
-	struct request *req = t->req;
-
 	if (req->reply.api && req->method == METHOD_OPTIONS) {
-		reply_options(t);
+		reply_options(req);
 		return false;
 	}
 	if (req->route)
@@ -247,10 +246,8 @@ static bool has_body(enum method m)
 }
 
 /* What can be said of a body without reading it; whether it parses is said where its handler runs (call_handler). */
-static bool gate_body(struct treatment *t)
+static bool gate_body(struct request *req)
 {
-	struct request *req = t->req;
-
 	if (is_safe(req->method))
 		return true;
 	if (req->body_too_large) {
@@ -266,13 +263,13 @@ static bool gate_body(struct treatment *t)
 }
 
 struct gate {
-	bool (*pass)(struct treatment *);
+	bool (*pass)(struct request *);
 	bool api_only;
 };
 
 static const struct gate gates[] = {
-	{ gate_preflight, false },  { gate_route, false },     { gate_host, false },   { gate_https, false }, { gate_path, false },
-	{ gate_negotiation, true }, { gate_permission, true }, { gate_method, false }, { gate_body, true },
+	{ gate_preflight, false },  { gate_route, false },      { gate_host, false },      { gate_https, false },  { gate_path, false },
+	{ gate_negotiation, true }, { gate_credentials, true }, { gate_permission, true }, { gate_method, false }, { gate_body, true },
 };
 
 /* The handler, and before it the body, which is parsed once: on the executor for SLOW routes. */
@@ -311,19 +308,44 @@ static bool set_origin_prefix(struct request *req)
 	return true;
 }
 
+/* The gate of the credentials, on a thread that must not hash passwords. */
+static bool must_go_elsewhere(const struct request *req, const struct gate *gate)
+{
+	return gate->pass == gate_credentials && !req->worker->hashes_passwords && looks_at_credentials(req) && authenticate_is_basic(req);
+}
+
+/* The gates from where the request stands; DISPATCH_SLOW: all have let it pass. */
+static enum dispatch_result pass_gates(struct request *req)
+{
+	for (; req->gates_passed < N_ELEMENTS(gates); req->gates_passed++) {
+		const struct gate *gate = &gates[req->gates_passed];
+
+		if (gate->api_only && !req->reply.api)
+			continue;
+		if (must_go_elsewhere(req, gate))
+			return DISPATCH_PASSWORD;
+		if (!gate->pass(req))
+			return DISPATCH_ANSWERED;
+	}
+	if (req->origin_prefix.s || set_origin_prefix(req))
+		return DISPATCH_SLOW;
+	reply_error(req, ERR_NOMEM);
+	return DISPATCH_ANSWERED;
+}
+
 enum dispatch_result dispatch(struct request *req)
 {
-	struct treatment t = { .req = req };
+	enum dispatch_result result;
 
-	read_context(&t);
-	for (size_t i = 0; i < N_ELEMENTS(gates); i++)
-		if ((!gates[i].api_only || req->reply.api) && !gates[i].pass(&t))
-			return DISPATCH_ANSWERED;
-	if (!set_origin_prefix(req))
-		reply_error(req, ERR_NOMEM);
-	else if (req->route->place == PLACE_SLOW)
+	read_context(req);
+	result = pass_gates(req);
+	if (result != DISPATCH_SLOW)
+		return result;
+	if (req->route->place == PLACE_SLOW)
 		return DISPATCH_SLOW;
-	else if (applies_cache(req))
+	if (req->route->place == PLACE_PASSWORD)
+		return DISPATCH_PASSWORD;
+	if (applies_cache(req))
 		serve_cached(req, req->route->cached);
 	else
 		call_handler(req);
@@ -332,7 +354,8 @@ enum dispatch_result dispatch(struct request *req)
 
 void dispatch_slow(struct request *req)
 {
-	call_handler(req);
+	if (pass_gates(req) != DISPATCH_ANSWERED)
+		call_handler(req);
 }
 
 void dispatch_busy(struct request *req)

@@ -9,6 +9,7 @@
 enum dispatch_result {
 	DISPATCH_ANSWERED, /* req->reply.status is set */
 	DISPATCH_SLOW,     /* suspend the connection and call dispatch_slow on an executor thread */
+	DISPATCH_PASSWORD, /* the same, on a thread of the executor for passwords */
 };
 
 /*
@@ -17,7 +18,7 @@ enum dispatch_result {
  */
 enum dispatch_result dispatch(struct request *);
 
-/* The rest of a SLOW request, on an executor thread, with that thread's worker in req->worker. Sets the reply. */
+/* The rest of a request that dispatch did not answer, on an executor thread, with that thread's worker in req->worker. Sets the reply. */
 void dispatch_slow(struct request *);
 
 /* The executor's queue is full: 503 with Retry-After. */

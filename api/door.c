@@ -262,7 +262,10 @@ static void sweep(struct door *d, int64_t now_us)
 		accept_all(d);
 	deadlines_sweep(d->server, now_us);
 	metric_set(metric_series(METRIC_HTTP_CONNECTIONS, ""), atomic_load(&d->server->open));
-	metric_set(metric_series(METRIC_EXECUTOR_QUEUE, ""), (int64_t)executor_waiting(d->server->executor));
+	metric_set(metric_series(METRIC_EXECUTOR_QUEUE, "executor=\"slow\""),
+	           (int64_t)executor_waiting(d->server->lanes[LANE_SLOW].executor));
+	metric_set(metric_series(METRIC_EXECUTOR_QUEUE, "executor=\"password\""),
+	           (int64_t)executor_waiting(d->server->lanes[LANE_PASSWORD].executor));
 }
 
 static void handle_events(struct door *d, const struct epoll_event *events, int n)

@@ -174,13 +174,18 @@ static enum dispatch_result dispatch_unwatched(struct exchange *ex)
 /* The whole request is there: the answer, now or from the executor. False: close. */
 static bool serve(struct exchange *ex)
 {
+	enum dispatch_result result;
+	struct lane *lane;
+
 	if (!connection_move(ex->connection, PHASE_HANDLING, answer_deadline(ex)))
 		return false;
-	if (dispatch_unwatched(ex) == DISPATCH_ANSWERED)
+	result = dispatch_unwatched(ex);
+	if (result == DISPATCH_ANSWERED)
 		return answer(ex);
+	lane = &ex->thread->server->lanes[result == DISPATCH_PASSWORD ? LANE_PASSWORD : LANE_SLOW];
 	ex->stage = STAGE_EXECUTOR;
 	MHD_suspend_connection(ex->mhd); /* first: the executor may be done before executor_submit returns */
-	if (!executor_submit(ex->thread->server->executor, (struct executor_job){ run_slow, drop_slow, ex }))
+	if (!executor_submit(lane->executor, (struct executor_job){ run_slow, drop_slow, ex }))
 		drop_slow(ex);
 	return true;
 }

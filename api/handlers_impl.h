@@ -8,7 +8,7 @@
 #include "api/request.h"
 
 #define RESOURCE(pattern, traits)
-#define ROUTE(method, pattern, handler, access, place, cached) void handler(struct request *req);
+#define ROUTE(method, pattern, handler, access, place, cached, query, in, out) void handler(struct request *req);
 #include "api/routes.def"
 #undef ROUTE
 #undef RESOURCE

@@ -20,6 +20,8 @@
 #include "db/db.h"
 #include "resilience/redis.h"
 
+struct account;
+struct resource;
 struct route;
 struct ready;
 struct body_value;
@@ -41,6 +43,7 @@ struct worker {
 	const struct api_context *context;
 	struct db_conn *db;        /* its own connection */
 	struct cache_front *front; /* NULL on executor threads */
+	bool hashes_passwords;     /* a thread of the executor for passwords */
 };
 
 struct request_headers {
@@ -98,16 +101,19 @@ struct request {
 
 	/* Filled by dispatch */
 	struct redis_budget budget;
-	const struct route *route; /* NULL until routed */
-	struct str path;           /* decoded, after the /api/api/ rule */
-	struct str raw_path;       /* as sent, without the query */
-	struct str query;          /* as sent, without the '?' */
-	struct str params[2];      /* the {…} of the pattern, decoded */
-	struct str host;           /* Host, checked */
-	bool secure;               /* the client used https */
-	bool peer_trusted;         /* the peer is in TRUSTED_PROXIES */
-	struct body_value *parsed; /* the body as a value, while the handler of an unsafe method runs; else NULL */
-	struct str origin_prefix;  /* scheme://host of this request, for absolute URLs; CACHED_ORIGIN_MARK while a shared value is made */
+	size_t gates_passed;             /* how far dispatch has come */
+	const struct resource *resource; /* NULL: no such path */
+	const struct route *route;       /* NULL until routed */
+	struct str path;                 /* decoded, after the /api/api/ rule */
+	struct str raw_path;             /* as sent, without the query */
+	struct str query;                /* as sent, without the '?' */
+	struct str params[2];            /* the {…} of the pattern, decoded */
+	struct str host;                 /* Host, checked */
+	bool secure;                     /* the client used https */
+	bool peer_trusted;               /* the peer is in TRUSTED_PROXIES */
+	const struct account *caller;    /* who asks, once the gates have found out; NULL: nobody signed in */
+	struct body_value *parsed;       /* the body as a value, while the handler of an unsafe method runs; else NULL */
+	struct str origin_prefix; /* scheme://host of this request, for absolute URLs; CACHED_ORIGIN_MARK while a shared value is made */
 
 	struct reply reply;
 	void *transport; /* private to the transport */

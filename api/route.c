@@ -29,7 +29,7 @@ static bool cached_always(const struct request *req)
 
 static const struct route routes[] = {
 #define RESOURCE(pattern, traits)
-#define ROUTE(method, pattern, handler, access, place, cached) \
+#define ROUTE(method, pattern, handler, access, place, cached, query, in, out) \
 	{ METHOD_##method, pattern, handler, ACCESS_##access, PLACE_##place, policy_ptr_##cached },
 #include "api/routes.def"
 #undef ROUTE
@@ -40,8 +40,8 @@ static const struct trait_line {
 	const char *pattern;
 	unsigned traits;
 } trait_lines[] = {
-#define RESOURCE(pattern, traits) { pattern, TRAIT_##traits },
-#define ROUTE(method, pattern, handler, access, place, cached)
+#define RESOURCE(pattern, traits) { pattern, traits },
+#define ROUTE(method, pattern, handler, access, place, cached, query, in, out)
 #include "api/routes.def"
 #undef ROUTE
 #undef RESOURCE
@@ -189,6 +189,19 @@ const struct route *resource_route(const struct resource *r, enum method method)
 	return NULL;
 }
 
+enum access resource_access(const struct resource *r, enum method method)
+{
+	const struct route *line = resource_route(r, method == METHOD_OPTIONS ? METHOD_GET : method);
+	bool safe = method == METHOD_GET || method == METHOD_HEAD || method == METHOD_OPTIONS;
+
+	if (line)
+		return line->access;
+	if (r->traits & TRAIT_SIGNED_WRITES)
+		return safe ? ACCESS_ANYONE : ACCESS_USER;
+	line = resource_route(r, METHOD_GET);
+	return line ? line->access : r->routes[0].access;
+}
+
 const struct route *routes_all(size_t *ret_n)
 {
 	*ret_n = N_ELEMENTS(routes);
@@ -211,13 +224,14 @@ const char *request_route_label(const struct request *req)
 	return req->route ? req->route->pattern : "none";
 }
 
+static const char *const place_names[] = { "in place", "executor", "password" };
+
 void routes_print(struct buf *b)
 {
 	for (size_t i = 0; i < N_ELEMENTS(routes); i++) {
 		const struct route *r = &routes[i];
 
-		buf_addf(b, "%-7s %-32s %-7s %-9s %s%s\n", method_name(r->method), r->pattern, r->access == ACCESS_USER ? "user" : "anyone",
-		         r->place == PLACE_SLOW ? "executor" : "in place", r->cached ? r->cached->key : "-",
-		         route_is_built(r) ? "" : " (later)");
+		buf_addf(b, "%-7s %-40s %-11s %-9s %s%s\n", method_name(r->method), r->pattern, access_name(r->access),
+		         place_names[r->place], r->cached ? r->cached->key : "-", route_is_built(r) ? "" : " (later)");
 	}
 }

@@ -4,13 +4,20 @@
 #ifndef API_ROUTE_H
 #define API_ROUTE_H
 
+#include "api/access.h"
 #include "api/request.h"
 
-enum route_access { ACCESS_ANYONE, ACCESS_USER };
-enum route_place { PLACE_IN_PLACE, PLACE_SLOW };
+enum route_place { PLACE_IN_PLACE, PLACE_SLOW, PLACE_PASSWORD };
 
 /* What sets a resource apart from an ordinary API view; bits. The meaning is in routes.def. */
-enum resource_traits { TRAIT_NONE = 0, TRAIT_PROBE = 1, TRAIT_PLAIN = 2, TRAIT_HIDES_HEAD = 4, TRAIT_SIGNED_WRITES = 8 };
+enum resource_traits {
+	TRAIT_NONE = 0,
+	TRAIT_PROBE = 1,
+	TRAIT_PLAIN = 2,
+	TRAIT_HIDES_HEAD = 4,
+	TRAIT_SIGNED_WRITES = 8,
+	TRAIT_NO_CREDENTIALS = 16
+};
 
 struct cached_policy {
 	const char *key;
@@ -22,7 +29,7 @@ struct route {
 	enum method method;
 	const char *pattern;
 	void (*handler)(struct request *);
-	enum route_access access;
+	enum access access;
 	enum route_place place;
 	const struct cached_policy *cached; /* NULL = not cached */
 };
@@ -44,6 +51,12 @@ const struct resource *routes_find(struct str path, struct str ret_params[2]);
 
 /* The line for a method (HEAD is GET's); NULL when the resource has none. */
 const struct route *resource_route(const struct resource *, enum method);
+
+/*
+ * What a caller must be for a method of a resource, one that has no line included: that of its line; else, as the view
+ * that it stands for, of its GET, or of its first line (http.md 1.5).
+ */
+enum access resource_access(const struct resource *, enum method);
 
 /* All lines, for walking. */
 const struct route *routes_all(size_t *ret_n);

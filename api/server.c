@@ -110,6 +110,13 @@ static void finish_worker(struct worker *w)
 	*w = (struct worker){ NULL };
 }
 
+static void finish_lane(struct lane *lane)
+{
+	for (size_t i = 0; i < lane->n_workers; i++)
+		finish_worker(&lane->workers[i]);
+	free(lane->workers);
+}
+
 static int prepare_threads(struct server *s, struct error *err)
 {
 	size_t n = (size_t)s->settings->http_threads;
@@ -128,23 +135,24 @@ static int prepare_threads(struct server *s, struct error *err)
 	return 0;
 }
 
-static int prepare_executor(struct server *s, struct error *err)
+static int prepare_lane(struct server *s, struct lane *lane, size_t n, struct error *err)
 {
-	size_t n = (size_t)s->settings->executor_threads;
 	struct worker **workers CLEANUP(cleanup_free) = mem_array(n, sizeof(struct worker *));
 
-	s->executor_workers = mem_array(n, sizeof(*s->executor_workers));
-	if (!workers || !s->executor_workers)
+	lane->workers = mem_array(n, sizeof(*lane->workers));
+	if (!workers || !lane->workers)
 		return error_set(err, ERR_NOMEM, "out of memory");
-	for (; s->n_executor_workers < n; s->n_executor_workers++) {
-		int r = prepare_worker(s->context, false, &s->executor_workers[s->n_executor_workers], err);
+	for (; lane->n_workers < n; lane->n_workers++) {
+		struct worker *w = &lane->workers[lane->n_workers];
+		int r = prepare_worker(s->context, false, w, err);
 
 		if (r < 0)
 			return r;
-		workers[s->n_executor_workers] = &s->executor_workers[s->n_executor_workers];
+		w->hashes_passwords = lane == &s->lanes[LANE_PASSWORD];
+		workers[lane->n_workers] = w;
 	}
-	s->executor = executor_create(workers, n, EXECUTOR_QUEUE);
-	return s->executor ? 0 : error_set(err, ERR_NOMEM, "out of memory");
+	lane->executor = executor_create(workers, n, EXECUTOR_QUEUE);
+	return lane->executor ? 0 : error_set(err, ERR_NOMEM, "out of memory");
 }
 
 static int prepare(struct server *s, struct error *err)
@@ -162,7 +170,9 @@ static int prepare(struct server *s, struct error *err)
 		return error_set(err, ERR_NOMEM, "out of memory");
 	r = prepare_threads(s, err);
 	if (r == 0)
-		r = prepare_executor(s, err);
+		r = prepare_lane(s, &s->lanes[LANE_SLOW], (size_t)s->settings->executor_threads, err);
+	if (r == 0)
+		r = prepare_lane(s, &s->lanes[LANE_PASSWORD], (size_t)s->settings->password_threads, err);
 	return r < 0 ? r : door_create(s, &s->door, err);
 }
 
@@ -199,8 +209,10 @@ void server_on_upgrade(struct server *s, server_upgrade_fn upgrade, void *arg)
 
 int server_start(struct server *s, struct error *err)
 {
-	int r = executor_start(s->executor, err);
+	int r = 0;
 
+	for (size_t i = 0; i < LANES && r == 0; i++)
+		r = executor_start(s->lanes[i].executor, err);
 	if (r == 0)
 		r = http_start(s, err);
 	if (r == 0)
@@ -209,7 +221,8 @@ int server_start(struct server *s, struct error *err)
 		return r;
 	metric_set(metric_series(METRIC_THREADS, "role=\"door\""), 1);
 	metric_set(metric_series(METRIC_THREADS, "role=\"http\""), (int64_t)s->n_threads);
-	metric_set(metric_series(METRIC_THREADS, "role=\"executor\""), (int64_t)s->n_executor_workers);
+	metric_set(metric_series(METRIC_THREADS, "role=\"executor\""), (int64_t)s->lanes[LANE_SLOW].n_workers);
+	metric_set(metric_series(METRIC_THREADS, "role=\"password\""), (int64_t)s->lanes[LANE_PASSWORD].n_workers);
 	return 0;
 }
 
@@ -248,7 +261,8 @@ int server_stop(struct server *s, int64_t deadline_us)
 		atomic_store(&s->cutting, true);
 		wait_empty(s, clock_monotonic_us() + 500 * US_PER_MS); /* the sweep shuts them down, their threads close */
 	}
-	executor_stop(s->executor);
+	for (size_t i = 0; i < LANES; i++)
+		executor_stop(s->lanes[i].executor);
 	http_stop(s);
 	door_stop(s->door);
 	return atomic_load(&s->cut);
@@ -267,18 +281,18 @@ void server_destroy(struct server *s)
 {
 	if (!s)
 		return;
-	executor_destroy(s->executor);
+	for (size_t i = 0; i < LANES; i++)
+		executor_destroy(s->lanes[i].executor);
 	http_stop(s);
 	door_destroy(s->door);
 	close_sockets(s);
 	for (size_t i = 0; i < s->n_threads; i++)
 		finish_worker(&s->threads[i].worker);
-	for (size_t i = 0; i < s->n_executor_workers; i++)
-		finish_worker(&s->executor_workers[i]);
+	for (size_t i = 0; i < LANES; i++)
+		finish_lane(&s->lanes[i]);
 	addresses_destroy(s->addresses);
 	pthread_cond_destroy(&s->emptied);
 	pthread_mutex_destroy(&s->lock);
-	free(s->executor_workers);
 	free(s->threads);
 	free(s->connections);
 	free(s);

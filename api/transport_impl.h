@@ -95,6 +95,14 @@ struct http_thread {
 	struct route_series series[SERIES_ENTRIES];
 };
 
+/* An executor with its workers: passwords have one of their own, so that a wave of logins holds up no write. */
+struct lane {
+	struct worker *workers;
+	size_t n_workers;
+	struct executor *executor;
+};
+enum { LANE_SLOW, LANE_PASSWORD, LANES };
+
 struct door;
 
 struct server {
@@ -109,9 +117,7 @@ struct server {
 	struct addresses *addresses;
 	struct http_thread *threads;
 	size_t n_threads;
-	struct worker *executor_workers;
-	size_t n_executor_workers;
-	struct executor *executor;
+	struct lane lanes[LANES];
 	struct door *door;
 	server_upgrade_fn upgrade; /* NULL: WebSocket requests are refused */
 	void *upgrade_arg;

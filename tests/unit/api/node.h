@@ -126,6 +126,7 @@ static inline struct node *node_open(const char *const *list)
 		                              .ready = node_probe,
 		                              .alive = node_probe,
 		                              .probe_arg = node };
+	node->executor.hashes_passwords = true;
 	node->http.context = node->executor.context = &node->context;
 	return node;
 }
@@ -226,7 +227,7 @@ static inline struct request *node_ask(struct node *node, const char *method, co
 	struct request *req = node_request(node, method, target, given);
 
 	node->result = dispatch(req);
-	if (node->result == DISPATCH_SLOW) {
+	if (node->result != DISPATCH_ANSWERED) {
 		assert_int_equal(req->reply.status, 0);
 		req->worker = &node->executor;
 		dispatch_slow(req);
