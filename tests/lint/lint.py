@@ -28,6 +28,8 @@ LIBRARIES = {
     "libpq-fe.h": ("db",),
     "microhttpd.h": ("api",),
     "libwebsockets.h": ("realtime",),
+    "argon2.h": ("domain",),
+    "utf8proc.h": ("domain",),
     "jansson.h": ("domain", "api", "realtime", "tasks"),
 }
 
