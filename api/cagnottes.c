@@ -13,7 +13,10 @@ static const struct field cagnotte_field_list[] = {
 	FIELD(struct cagnotte, "created_at", created_at, TIME, .flags = FIELD_READ_ONLY),
 	FIELD(struct cagnotte, "projet", projet_id, REFERENCE, .flags = FIELD_NULLABLE),
 };
-static const struct fields cagnotte_fields = FIELDS(struct cagnotte, cagnotte_field_list);
+const struct fields cagnotte_fields = FIELDS(struct cagnotte, cagnotte_field_list);
+
+static const struct field cagnotte_query_list[] = { PAGE_PARAMETER };
+const struct fields cagnotte_query = SHAPES(cagnotte_query_list);
 
 void cagnottes_list(struct request *req)
 {

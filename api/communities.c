@@ -14,15 +14,15 @@ static const struct field community_field_list[] = {
 	FIELD(struct community, "members_count", members_count, INT),
 	FIELD(struct community, "projects_count", projects_count, INT),
 };
-static const struct fields community_fields = FIELDS(struct community, community_field_list);
+const struct fields community_fields = FIELDS(struct community, community_field_list);
 
-static const struct field project_field_list[] = {
+static const struct field community_project_field_list[] = {
 	FIELD(struct community_project, "id", id, INT),
 	FIELD(struct community_project, "titre", titre, TEXT),
 };
-static const struct fields project_fields = FIELDS(struct community_project, project_field_list);
+static const struct fields community_project_fields = FIELDS(struct community_project, community_project_field_list);
 
-static const struct field detail_field_list[] = {
+static const struct field community_detail_field_list[] = {
 	FIELD(struct community, "id", id, INT),
 	FIELD(struct community, "name", name, TEXT),
 	FIELD(struct community, "slug", slug, TEXT),
@@ -32,9 +32,9 @@ static const struct field detail_field_list[] = {
 	FIELD(struct community, "updated_at", updated_at, TIME),
 	FIELD(struct community, "members_count", members_count, INT),
 	FIELD(struct community, "projects_count", projects_count, INT),
-	FIELD(struct community, "projects", projects, ROWS, .of = &project_fields),
+	FIELD(struct community, "projects", projects, ROWS, .of = &community_project_fields),
 };
-static const struct fields detail_fields = FIELDS(struct community, detail_field_list);
+const struct fields community_detail_fields = FIELDS(struct community, community_detail_field_list);
 
 void communities_list(struct request *req)
 {
@@ -49,5 +49,5 @@ void communities_detail(struct request *req)
 	struct community community;
 	int r = community_find(req->worker->db, &req->arena, req->params[0], &community);
 
-	reply_found(req, r, &detail_fields, &community);
+	reply_found(req, r, &community_detail_fields, &community);
 }

@@ -21,7 +21,17 @@ static const struct field content_field_list[] = {
 	FIELD(struct content, "likes_count", likes_count, INT, .flags = FIELD_READ_ONLY),
 	FIELD(struct content, "comments_count", comments_count, INT, .flags = FIELD_READ_ONLY),
 };
-static const struct fields content_fields = FIELDS(struct content, content_field_list);
+const struct fields content_fields = FIELDS(struct content, content_field_list);
+
+static const struct field content_query_list[] = {
+	PAGE_PARAMETER,
+	SHAPE("page_size", TEXT, .flags = FIELD_BLANK,
+	      .meaning = "Taille des pages, de 1 à 100 ; toute autre valeur est la taille ordinaire. Avec « page » ou « page_size », "
+	                 "la réponse est une page, sinon un tableau."),
+	SHAPE("status", TEXT, .flags = FIELD_BLANK, .meaning = "Statut exact ; vide : tous ceux que l'appelant voit."),
+	SHAPE("category", TEXT, .flags = FIELD_BLANK, .meaning = "Catégorie exacte."),
+};
+const struct fields content_query = SHAPES(content_query_list);
 
 /* The bare array: neither page nor page_size, and no status but "published" (an empty status is a filter that was lifted). */
 static bool wants_array(const struct query *query)

@@ -19,7 +19,13 @@ static const struct field engagement_field_list[] = {
 	FIELD(struct engagement, "status", status, TEXT, .flags = FIELD_READ_ONLY),
 	FIELD(struct engagement, "created_at", created_at, TIME, .flags = FIELD_READ_ONLY),
 };
-static const struct fields engagement_fields = FIELDS(struct engagement, engagement_field_list);
+const struct fields engagement_fields = FIELDS(struct engagement, engagement_field_list);
+
+static const struct field engagement_query_list[] = {
+	PAGE_PARAMETER,
+	SHAPE("help_request", TEXT, .flags = FIELD_BLANK, .pattern = "^[0-9]*$", .meaning = "Identifiant d'une demande d'aide."),
+};
+const struct fields engagement_query = SHAPES(engagement_query_list);
 
 /* ?help_request=: absent or empty is no filter; digits beyond 64 bits match nothing. False: 400 has been answered. */
 static bool filter_or_reply(struct request *req, const struct query *query, int64_t *ret_id)

@@ -1,6 +1,6 @@
 /*
  * Fields: the table that says how a struct looks as JSON. From it come the JSON of answers, the checking and reading of
- * request bodies with all field errors at once, and (milestone 2) the OpenAPI document. Source: http.md 4.
+ * request bodies and queries with all field errors at once, and the OpenAPI document. Source: http.md 4.
  *
  *     static const struct field community_field_list[] = {
  *             FIELD(struct community, "id", id, INT, .flags = FIELD_READ_ONLY),
@@ -9,6 +9,12 @@
  *     const struct fields community_fields = FIELDS(struct community, community_field_list);
  *
  * A field whose kind does not fit its member's C type does not compile. Tables are static and immutable; any thread.
+ * A table that a line of api/routes.def names is declared by api/handlers_impl.h, and is not static.
+ *
+ * What a handler writes or reads by hand has a table as well, which only describes it (SHAPE): it has no struct.
+ *
+ *     static const struct field tokens_shape_list[] = { SHAPE("access", TEXT), SHAPE("refresh", TEXT) };
+ *     const struct fields tokens_shape = SHAPES(tokens_shape_list);
  */
 #ifndef API_FIELDS_H
 #define API_FIELDS_H
@@ -45,7 +51,9 @@ enum field_kind {
 	FIELD_KINDS(X)
 #undef X
 	        FIELD_OBJECT, /* a struct within the struct, or beside it: .of, .offset */
-	FIELD_LITERAL         /* constant JSON: .literal */
+	FIELD_LITERAL,        /* constant JSON: .literal */
+	FIELD_LIST,           /* SHAPE only: an array of .each */
+	FIELD_MAP             /* SHAPE only: an object whose names are not known, each member of them .each */
 };
 
 #define X(name, type) typedef type field_type_##name;
@@ -55,8 +63,9 @@ FIELD_KINDS(X)
 enum field_flag {
 	FIELD_REQUIRED = 1,  /* must be in a body */
 	FIELD_READ_ONLY = 2, /* ignored in a body */
-	FIELD_NULLABLE = 4,  /* null is accepted */
+	FIELD_NULLABLE = 4,  /* null is accepted in a body, and may be in an answer */
 	FIELD_BLANK = 8,     /* "" after trimming is accepted */
+	FIELD_OPTIONAL = 16, /* OpenAPI: an answer may lack it */
 };
 
 struct fields;
@@ -72,6 +81,10 @@ struct field {
 	const char *const *choices; /* CHOICE: ends with NULL */
 	const struct fields *of;    /* OBJECT, ROWS: the table of what is inside */
 	const char *literal;        /* LITERAL */
+	bool by_hand;               /* a SHAPE: the handler reads or writes it, the table only describes it */
+	const struct field *each;   /* LIST, MAP: what their members are, EACH(…) */
+	/* For OpenAPI alone: what a text read by hand must look like (ECMA 262), and what the field means, in French. */
+	const char *pattern, *meaning;
 	/* REFERENCE: whether there is such a row: 0, ERR_NOT_FOUND, or what keeps the answer from being known */
 	int (*known)(struct db_conn *, int64_t id);
 };
@@ -97,6 +110,25 @@ struct fields {
 #define FIELD_CONSTANT(json_name, json)                                                                 \
 	{                                                                                               \
 		.name = (json_name), .kind = FIELD_LITERAL, .literal = (json), .flags = FIELD_READ_ONLY \
+	}
+
+/* A field that no struct has: a table that only describes. */
+#define SHAPE(json_name, KIND, ...)                                                       \
+	{                                                                                 \
+		.name = (json_name), .kind = FIELD_##KIND, .by_hand = true, ##__VA_ARGS__ \
+	}
+
+/* For .each of a SHAPE: EACH(INT), EACH(OBJECT, .of = &x_fields). */
+#define EACH(KIND, ...) (&(const struct field){ .kind = FIELD_##KIND, ##__VA_ARGS__ })
+
+/* The parameter ?page= of page_or_reply. */
+#define PAGE_PARAMETER                                                                                   \
+	SHAPE("page", TEXT, .flags = FIELD_BLANK, .pattern = "^(\\s*\\+?0*[1-9][0-9]{0,17}\\s*|last)?$", \
+	      .meaning = "Numéro de la page, à partir de 1, ou « last ».")
+
+#define SHAPES(table)                                           \
+	{                                                       \
+		table, N_ELEMENTS(table) + FIELDS_FIT(table), 0 \
 	}
 
 #define FIELDS(S, table)                                                \

@@ -72,6 +72,8 @@ static void store_null(const struct field *f, void *member)
 	case FIELD_BOOL:
 	case FIELD_OBJECT:
 	case FIELD_LITERAL:
+	case FIELD_LIST:
+	case FIELD_MAP:
 		break; /* they have no null: has_null */
 	}
 }
@@ -150,7 +152,7 @@ static int read_members(const struct fields *fields, const struct fields_input *
 	for (size_t i = 0; i < fields->n && r.error == 0; i++) {
 		const struct field *f = &fields->list[i];
 
-		if (f->flags & FIELD_READ_ONLY || f->kind == FIELD_LITERAL)
+		if (f->flags & FIELD_READ_ONLY || f->by_hand || f->kind == FIELD_LITERAL)
 			continue;
 		if (read_field(&r, f, body, row))
 			present |= UINT64_C(1) << i;

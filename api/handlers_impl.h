@@ -1,14 +1,30 @@
 /*
- * The handlers that api/routes.def names, declared from the table itself, and the predicates of api/cached.def.
+ * The handlers and the field tables that api/routes.def names, declared from the table itself, and the predicates of
+ * api/cached.def.
  * A handler: parse, one domain call, reply; it holds no SQL, no check of who calls, no cache call.
  */
 #ifndef API_HANDLERS_IMPL_H
 #define API_HANDLERS_IMPL_H
 
+#include "api/fields.h"
 #include "api/request.h"
 
+/* The answers of the column out: each names its table, or has none. */
+#define DECLARE_OBJECT(table)       extern const struct fields table;
+#define DECLARE_CREATED(table)      extern const struct fields table;
+#define DECLARE_ACCEPTED(table)     extern const struct fields table;
+#define DECLARE_MANY(table)         extern const struct fields table;
+#define DECLARE_PAGE(table)         extern const struct fields table;
+#define DECLARE_MANY_OR_PAGE(table) extern const struct fields table;
+#define DECLARE_EMPTY
+#define DECLARE_TEXT(media_type)
+#define DECLARE_NOTHING
+
 #define RESOURCE(pattern, traits)
-#define ROUTE(method, pattern, handler, access, place, cached, query, in, out) void handler(struct request *req);
+#define ROUTE(method, pattern, handler, access, place, cached, query, in, out) \
+	void handler(struct request *req);                                     \
+	extern const struct fields query, in;                                  \
+	DECLARE_##out
 #include "api/routes.def"
 #undef ROUTE
 #undef RESOURCE

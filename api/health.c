@@ -6,6 +6,27 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 
+static const struct field usage_shape_list[] = {
+	SHAPE("available", BOOL),
+	SHAPE("backend", TEXT),
+	SHAPE("error", TEXT, .flags = FIELD_NULLABLE),
+	SHAPE("state", TEXT),
+	SHAPE("since", TIME, .flags = FIELD_NULLABLE),
+	SHAPE("fallback", TEXT, .flags = FIELD_NULLABLE),
+	SHAPE("canary_ms", INT, .flags = FIELD_NULLABLE | FIELD_OPTIONAL),
+};
+static const struct fields usage_shape = SHAPES(usage_shape_list);
+
+static const struct field health_shape_list[] = {
+	SHAPE("status", TEXT),
+	SHAPE("database", TEXT),
+	SHAPE("error", TEXT, .flags = FIELD_OPTIONAL),
+	SHAPE("service", TEXT),
+	SHAPE("redis", MAP, .each = EACH(OBJECT, .of = &usage_shape)),
+	SHAPE("degraded", BOOL),
+};
+const struct fields health_shape = SHAPES(health_shape_list);
+
 static void add_usage(struct buf *b, const struct redis *redis, enum redis_usage usage)
 {
 	struct redis_usage_status s;

@@ -20,7 +20,13 @@ static const struct field help_request_field_list[] = {
 	FIELD(struct help_request, "status", status, TEXT, .flags = FIELD_READ_ONLY),
 	FIELD(struct help_request, "created_at", created_at, TIME, .flags = FIELD_READ_ONLY),
 };
-static const struct fields help_request_fields = FIELDS(struct help_request, help_request_field_list);
+const struct fields help_request_fields = FIELDS(struct help_request, help_request_field_list);
+
+static const struct field help_request_query_list[] = {
+	PAGE_PARAMETER,
+	SHAPE("status", TEXT, .flags = FIELD_BLANK, .meaning = "Statut exact ; une valeur inconnue donne une page vide."),
+};
+const struct fields help_request_query = SHAPES(help_request_query_list);
 
 void help_requests_list(struct request *req)
 {

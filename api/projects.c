@@ -52,7 +52,7 @@ static const struct field project_field_list[] = {
 	FIELD(struct project, "active_oracles", active_oracles, JSON),
 	FIELD(struct project, "community", community_id, REFERENCE, .flags = FIELD_NULLABLE),
 };
-static const struct fields project_fields = FIELDS(struct project, project_field_list);
+const struct fields project_fields = FIELDS(struct project, project_field_list);
 
 void projects_list(struct request *req)
 {
@@ -87,11 +87,17 @@ static const struct field search_field_list[] = {
 	FIELD(struct search_answer, "count", count, INT),
 	FIELD(struct search_answer, "query", query, TEXT),
 	FIELD(struct search_answer, "max_results", max_results, INT),
-	FIELD(struct search_answer, "warning", warning, TEXT),
+	FIELD(struct search_answer, "warning", warning, TEXT, .flags = FIELD_OPTIONAL),
 };
-static const struct fields search_fields = FIELDS(struct search_answer, search_field_list);
+const struct fields project_search_fields = FIELDS(struct search_answer, search_field_list);
 static const struct fields search_fields_without_warning = { search_field_list, N_ELEMENTS(search_field_list) - 1,
 	                                                     sizeof(struct search_answer) };
+
+static const struct field project_search_query_list[] = {
+	SHAPE("q", TEXT, .flags = FIELD_REQUIRED, .pattern = "^\\s*[^\\s\\x00-\\x20].*[^\\s\\x00-\\x20]\\s*$",
+	      .meaning = "Ce qui est cherché, deux caractères au moins."),
+};
+const struct fields project_search_query = SHAPES(project_search_query_list);
 
 void projects_search(struct request *req)
 {
@@ -110,5 +116,5 @@ void projects_search(struct request *req)
 	}
 	r = project_search(req->worker->db, &req->arena, answer.query, &answer.results, &simple);
 	answer.count = (int64_t)answer.results.n;
-	reply_found(req, r, simple ? &search_fields : &search_fields_without_warning, &answer);
+	reply_found(req, r, simple ? &project_search_fields : &search_fields_without_warning, &answer);
 }

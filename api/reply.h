@@ -72,6 +72,13 @@ void reply_page(struct request *, int result, const struct query *, const struct
 bool query_or_reply(struct request *, struct query *ret_query);
 
 /*
+ * Parses the query and reads it into a row by a table, as a form is read (http.md 4): an absent parameter and, unless it
+ * is FIELD_BLANK, an empty one leave their member as it is, but an absent boolean is false. False: 400 with the errors of
+ * all parameters, or 5xx, has been answered.
+ */
+bool request_query_or_reply(struct request *, const struct fields *, void *row, struct query *ret_query);
+
+/*
  * Parses the request's body; the caller finishes *ret_body. False: 400 (malformed) has been answered. Dispatch does this
  * once, before the handler of an unsafe method, and keeps the value in req->parsed.
  */

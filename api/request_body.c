@@ -1,5 +1,6 @@
-/* From the body of a request to a checked struct: http.md 3 and 4. */
+/* From the body or the query of a request to a checked struct: http.md 3 and 4. */
 #include "api/body.h"
+#include "api/form_in.h"
 #include "api/media_type_impl.h"
 #include "api/reply.h"
 
@@ -42,4 +43,29 @@ bool request_read_or_reply(struct request *req, const struct fields *fields, voi
 bool request_read_part_or_reply(struct request *req, const struct fields *fields, void *row, uint64_t *ret_present)
 {
 	return read_or_reply(req, fields, /* partial: */ true, row, ret_present);
+}
+
+bool request_query_or_reply(struct request *req, const struct fields *fields, void *row, struct query *ret_query)
+{
+	struct body_value form CLEANUP(body_finish) = { .is_form = true };
+	const struct fields_input in = { .body = &form, .arena = &req->arena, .db = req->worker->db };
+	struct buf errors = BUF_EMPTY;
+	const char *why;
+	int r;
+
+	if (!query_or_reply(req, ret_query))
+		return false;
+	r = form_read(req->query, &req->arena, &form.root, &why);
+	if (r == ERR_INVALID) {
+		reply_detail(req, 400, why);
+		return false;
+	}
+	if (r == 0)
+		r = fields_read(fields, &in, row, &errors, NULL);
+	if (r == ERR_INVALID)
+		reply_json_take(req, 400, &errors);
+	else if (r < 0)
+		reply_error(req, r);
+	buf_finish(&errors);
+	return r == 0;
 }

@@ -5,6 +5,7 @@
 #define API_ROUTE_H
 
 #include "api/access.h"
+#include "api/fields.h"
 #include "api/request.h"
 
 enum route_place { PLACE_IN_PLACE, PLACE_SLOW, PLACE_PASSWORD };
@@ -25,6 +26,16 @@ struct cached_policy {
 	bool (*applies)(const struct request *);
 };
 
+/* What a route answers when all is well. */
+enum answer_shape { ANSWER_NOTHING, ANSWER_OBJECT, ANSWER_MANY, ANSWER_PAGE, ANSWER_MANY_OR_PAGE, ANSWER_EMPTY, ANSWER_TEXT };
+
+struct answer {
+	enum answer_shape shape;
+	int status;                  /* 0: NOTHING */
+	const struct fields *fields; /* OBJECT, MANY, PAGE, MANY_OR_PAGE */
+	const char *media_type;      /* TEXT */
+};
+
 struct route {
 	enum method method;
 	const char *pattern;
@@ -32,6 +43,9 @@ struct route {
 	enum access access;
 	enum route_place place;
 	const struct cached_policy *cached; /* NULL = not cached */
+	const struct fields *query;         /* its parameters; n is 0 when it has none */
+	const struct fields *in;            /* the fields of its body; n is 0 when it reads none */
+	struct answer out;
 };
 
 /* All lines of one pattern. */

@@ -159,6 +159,44 @@ static void test_request_body__without_memory(void **state)
 	assert_text(vote.why, "é");
 }
 
+/* What a handler does with a query; on an http thread: reads only. */
+static bool read_query(struct node *node, const char *text, struct vote *vote)
+{
+	static const struct field list[] = {
+		PAGE_PARAMETER,
+		FIELD(struct vote, "weight", weight, INT, .min = 1, .max = 5),
+		FIELD(struct vote, "why", why, TEXT, .flags = FIELD_BLANK),
+	};
+	static const struct fields fields = FIELDS(struct vote, list);
+	struct request *req = node_request(node, "GET", "/", NULL);
+	struct query query;
+	bool read;
+
+	req->query = str_of(text);
+	req->worker = &node->executor;
+	read = request_query_or_reply(req, &fields, vote, &query);
+	assert_int_equal(read, req->reply.status == 0);
+	return read;
+}
+
+static void test_request_body__a_query_is_read_as_a_form(void **state)
+{
+	struct node *node = *state;
+	struct vote vote = { .weight = 1, .why = TEXT("default") };
+
+	assert_true(read_query(node, "page=last&weight=2&weight=3&other=1", &vote)); /* page is the handler's own */
+	assert_int_equal(vote.weight, 3);
+	assert_text(vote.why, "default");
+	assert_true(read_query(node, "weight=&why=", &vote));
+	assert_int_equal(vote.weight, 3);
+	assert_text(vote.why, "");
+	assert_false(read_query(node, "weight=9&why=a", &vote));
+	assert_int_equal(node->req->reply.status, 400);
+	assert_non_null(memmem(node->req->reply.body.s, node->req->reply.body.len, "\"weight\":[", 10));
+	assert_false(read_query(node, "why=%ff", &vote));
+	assert_int_equal(node->req->reply.status, 400);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(test_request_body__##name, setup, teardown)
 
 int main(void)
@@ -169,6 +207,7 @@ int main(void)
 		CASE(an_empty_body_lacks_what_is_required),
 		CASE(malformed),
 		CASE(a_part),
+		CASE(a_query_is_read_as_a_form),
 		CASE(multipart_is_for_the_routes_that_take_uploads),
 		CASE(a_database_that_is_away),
 		CASE(without_memory),

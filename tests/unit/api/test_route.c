@@ -303,6 +303,26 @@ static void test_route__cached_lines_are_reads_in_place(void **state)
 	assert_int_equal(cached, 2); /* design 9.5 */
 }
 
+/* The columns query, in and out are tables that a body or a query can be read by, and an answer of success. */
+static void test_route__columns_of_the_document(void **state)
+{
+	size_t n;
+	const struct route *routes = routes_all(&n);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++) {
+		const struct answer *out = &routes[i].out;
+
+		assert_true(routes[i].query && routes[i].in);
+		assert_true(!routes[i].in->n || routes[i].method == METHOD_POST || routes[i].method == METHOD_PUT ||
+		            routes[i].method == METHOD_PATCH);
+		assert_int_equal(out->status == 0, out->shape == ANSWER_NOTHING);
+		assert_int_equal(out->fields != NULL, out->shape >= ANSWER_OBJECT && out->shape <= ANSWER_MANY_OR_PAGE);
+		assert_true(!out->fields || out->fields->n);
+		assert_int_equal(out->media_type != NULL, out->shape == ANSWER_TEXT);
+	}
+}
+
 /* Which methods a later milestone brings: printed, so that what is missing is seen in every run (design 9.17). */
 static void test_route__what_is_not_built_is_told(void **state)
 {
@@ -381,6 +401,7 @@ int main(void)
 		cmocka_unit_test(test_route__without_its_slash_a_path_is_no_route),
 		cmocka_unit_test(test_route__other_paths_are_nothing),
 		cmocka_unit_test(test_route__cached_lines_are_reads_in_place),
+		cmocka_unit_test(test_route__columns_of_the_document),
 		cmocka_unit_test(test_route__what_is_not_built_is_told),
 		cmocka_unit_test(test_route__printed),
 		cmocka_unit_test(test_route__label),
