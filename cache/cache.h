@@ -102,6 +102,20 @@ struct cache_object *cache_front_find(struct cache_front *, const char *key, str
  */
 int cache_fetch(struct cache_front *, struct redis_budget *, const struct cache_load *, struct cache_object **ret_object);
 
+/* ---- lists: many keys that one change makes stale ---- */
+
+/*
+ * The generation of a list: a number that stands in the keys of all that is made of the list, so that one change lets go of
+ * them all at once. It is the time of the last cache_bump in microseconds, or of its first use since then; no two are the
+ * same, so what an earlier generation has left behind is never found again. Level 2 has it under egoejo:c1:gen:<list>; while
+ * Redis is away each process has one of its own, for 5 s. The list's name is a key as above under which nothing else is kept.
+ * Waits no longer than the budget. The front's thread.
+ */
+int64_t cache_generation(struct cache_front *, struct redis_budget *, const char *list);
+
+/* After the commit of a change of the list: a new generation, in every process. False when Redis is down: it will be told. */
+bool cache_bump(struct cache *, struct redis_budget *, const char *list);
+
 /* ---- for /metrics, tests ---- */
 
 struct cache_stats {

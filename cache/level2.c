@@ -138,6 +138,29 @@ static int make_generation(struct cache *c, struct redis_budget *budget, struct 
 	return r;
 }
 
+int level2_generation(struct cache *c, struct redis_budget *budget, struct str key, char ret_generation[LEVEL2_GENERATION_SIZE])
+{
+	struct level2_names n;
+	struct redis_reply *reply = NULL;
+	int r;
+
+	*ret_generation = '\0';
+	if (outage_holds(c->outage, key))
+		return ERR_UNAVAILABLE; /* what Redis has is older than our last change */
+	level2_name(&n, key);
+	r = redis_call(c->redis, REDIS_CACHE, budget, "get", &REDIS_COMMAND(WORD("GET"), n.generation), 1, &reply);
+	if (r == 0)
+		copy_generation(ret_generation, reply);
+	redis_replies_free(&reply, 1);
+	if (r == 0 && !*ret_generation)
+		r = make_generation(c, budget, key, ret_generation);
+	if (r == 0 && !*ret_generation)
+		r = ERR_UNAVAILABLE;
+	if (r < 0)
+		level2_report(c, "get", key);
+	return r;
+}
+
 void level2_find(struct cache *c, struct redis_budget *budget, struct str key, uint64_t token, bool to_load, struct level2_found *ret_found)
 {
 	int64_t lifetime = 0, expires_us;

@@ -49,6 +49,11 @@ void level2_find(struct cache *, struct redis_budget *, struct str key, uint64_t
  */
 bool level2_store(struct cache *, struct redis_budget *, struct str key, const char *generation, struct blob *value, int64_t ttl_s);
 
+/*
+ * Reads the generation of a key, making one when there is none: of a list (generation.c). 0, or an error: none is known.
+ */
+int level2_generation(struct cache *, struct redis_budget *, struct str key, char ret_generation[LEVEL2_GENERATION_SIZE]);
+
 /* Sets or deletes, with a new generation; 0 or an error. On an error it may or may not have happened. */
 int level2_set(struct cache *, struct redis_budget *, struct str key, struct str value, int64_t ttl_s);
 int level2_delete(struct cache *, struct redis_budget *, struct str key);
