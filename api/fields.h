@@ -69,6 +69,7 @@ enum field_flag {
 };
 
 struct fields;
+struct fields_input;
 
 struct field {
 	const char *name;
@@ -87,6 +88,11 @@ struct field {
 	const char *pattern, *meaning;
 	/* REFERENCE: whether there is such a row: 0, ERR_NOT_FOUND, or what keeps the answer from being known */
 	int (*known)(struct db_conn *, int64_t id);
+	/*
+	 * A rule of the field's own over a value that has passed all others and is not null: NULL when it holds, else what to tell
+	 * (French); *ret_error (0 before): what keeps it from being known, as ERR_UNAVAILABLE.
+	 */
+	const char *(*check)(const struct fields_input *, const void *member, int *ret_error);
 };
 
 struct fields {

@@ -89,10 +89,23 @@ static bool is_null(const struct field *f, const json_t *value)
 	return json_is_null(value) || (f->kind == FIELD_REFERENCE && json_is_string(value) && json_string_length(value) == 0);
 }
 
+static bool read_given(struct reading *r, const struct field *f, const json_t *value, void *member)
+{
+	const char *message;
+	int error = 0;
+
+	if (!readers[f->kind](r, f, value, member))
+		return false;
+	message = f->check ? f->check(r->in, member, &error) : NULL;
+	if (error < 0)
+		return give_up(r, error);
+	return !message || refuse(r, "%s", message);
+}
+
 static bool read_value(struct reading *r, const struct field *f, const json_t *value, void *member)
 {
 	if (!is_null(f, value))
-		return readers[f->kind](r, f, value, member);
+		return read_given(r, f, value, member);
 	if (!has_null(f))
 		return refuse(r, "Ce champ ne peut être nul.");
 	store_null(f, member);

@@ -349,3 +349,26 @@ size_t json_real_text(double value, char ret_text[40])
 	}
 	return (size_t)n;
 }
+
+static bool is_short_text(const json_t *value, size_t max_chars)
+{
+	struct str text = { json_string_value(value), json_string_length(value) };
+
+	return text.s && str_count_chars(text) <= max_chars && str_find(text, '\0') < 0;
+}
+
+int json_check_texts(struct str json, size_t max, size_t max_chars)
+{
+	json_t *list CLEANUP(json_decrefp) = NULL;
+	const char *why;
+	int r = json_read(json, &list, &why);
+
+	if (r < 0)
+		return r;
+	if (!json_is_array(list) || json_array_size(list) > max)
+		return ERR_INVALID;
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (!is_short_text(json_array_get(list, i), max_chars))
+			return ERR_INVALID;
+	return 0;
+}

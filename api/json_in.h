@@ -33,6 +33,12 @@ int json_prepare(struct str bytes, struct buf *space, struct str *ret_text, cons
 /* Appends a value as JSON text: numbers in their shortest form, members in the order of the source. */
 void json_write(struct buf *, const json_t *);
 
+/*
+ * Whether JSON text is an array of at most max texts of at most max_chars characters each, none with a U+0000: 0,
+ * ERR_INVALID, ERR_NOMEM.
+ */
+int json_check_texts(struct str json, size_t max, size_t max_chars);
+
 /* Whether a text or a name within the value has a U+0000 (PostgreSQL cannot store one). */
 bool json_has_nul(const json_t *);
 

@@ -18,7 +18,7 @@ static void set(struct request *req, int status, struct str body, const char *ty
 	req->reply.content_type = type;
 }
 
-void reply_json_take(struct request *req, int status, struct buf *b)
+void reply_body_take(struct request *req, int status, struct buf *b, const char *content_type)
 {
 	struct str body = b->failed ? (struct str){ NULL, 0 } : arena_str(&req->arena, buf_view(b));
 
@@ -27,7 +27,12 @@ void reply_json_take(struct request *req, int status, struct buf *b)
 		reply_error(req, ERR_NOMEM);
 		return;
 	}
-	set(req, status, body, JSON_TYPE);
+	set(req, status, body, content_type);
+}
+
+void reply_json_take(struct request *req, int status, struct buf *b)
+{
+	reply_body_take(req, status, b, JSON_TYPE);
 }
 
 void reply_with(struct request *req, int status, const struct fields *fields, const void *row)

@@ -19,6 +19,9 @@ void reply_rows(struct request *, int result, const struct fields *, const struc
 /* JSON that the handler wrote; takes the buffer's content (it is empty afterwards). A failed buffer becomes a 500. */
 void reply_json_take(struct request *, int status, struct buf *);
 
+/* As reply_json_take for a body of another type; content_type lives as long as the request. */
+void reply_body_take(struct request *, int status, struct buf *, const char *content_type);
+
 /* {"detail": text} */
 void reply_detail(struct request *, int status, const char *text);
 

@@ -188,3 +188,59 @@ void json_add_key(struct buf *b, const char *name)
 	buf_add_text(b, name);
 	buf_add_text(b, "\":");
 }
+
+static void add_line(struct buf *b, size_t level)
+{
+	buf_add_char(b, '\n');
+	for (size_t i = 0; i < level; i++)
+		buf_add_text(b, "  ");
+}
+
+/* The index behind the closing quote of the string that begins at i. */
+static size_t string_end(struct str json, size_t i)
+{
+	for (i++; i < json.len && json.s[i] != '"'; i++)
+		if (json.s[i] == '\\')
+			i++;
+	return i < json.len ? i + 1 : json.len;
+}
+
+/* A bracket that opens; an empty pair is written at once. Returns the index behind what was taken. */
+static size_t open_bracket(struct buf *b, struct str json, size_t i, size_t *level)
+{
+	size_t next = i + 1;
+
+	while (next < json.len && strchr(" \t\r\n", json.s[next]))
+		next++;
+	buf_add_char(b, json.s[i]);
+	if (next < json.len && (json.s[next] == ']' || json.s[next] == '}')) {
+		buf_add_char(b, json.s[next]);
+		return next + 1;
+	}
+	add_line(b, ++*level);
+	return next;
+}
+
+void json_add_indented(struct buf *b, struct str json)
+{
+	size_t level = 0, i = 0;
+
+	while (i < json.len) {
+		char c = json.s[i];
+		size_t end = c == '"' ? string_end(json, i) : i + 1;
+
+		if (c == '[' || c == '{') {
+			i = open_bracket(b, json, i, &level);
+			continue;
+		}
+		if (c == ']' || c == '}')
+			add_line(b, level -= level > 0);
+		if (!strchr(" \t\r\n", c))
+			buf_add(b, json.s + i, end - i);
+		if (c == ',')
+			add_line(b, level);
+		if (c == ':')
+			buf_add_char(b, ' ');
+		i = end;
+	}
+}

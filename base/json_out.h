@@ -32,6 +32,12 @@ void json_add_bool(struct buf *, bool);
 /* JSON kept as text; null when absent. */
 void json_add_json(struct buf *, struct json_text);
 
+/*
+ * JSON text as json.dumps(indent=2) lays it out: a member or element a line, two spaces a level, "[]" and "{}" on one. The
+ * text is valid JSON; what stands between its tokens is dropped.
+ */
+void json_add_indented(struct buf *, struct str json);
+
 /* "name": with its colon; name is plain ASCII without quotes. */
 void json_add_key(struct buf *, const char *name);
 

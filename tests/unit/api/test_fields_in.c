@@ -678,6 +678,56 @@ static void test_fields_in__a_full_arena(void **state)
 	arena_finish(&small);
 }
 
+/* ---- a rule of the field's own ---- */
+
+static int checks;
+
+static const char *is_free(const struct fields_input *in, const void *member, int *ret_error)
+{
+	const struct str *text = member;
+
+	checks++;
+	if (str_is(*text, "away"))
+		*ret_error = in->db ? ERR_INTERNAL : ERR_UNAVAILABLE;
+	return str_is(*text, "taken") ? "Déjà pris." : NULL;
+}
+
+static const struct field checked_list[] = {
+	FIELD(struct option, "label", label, TEXT, .flags = FIELD_NULLABLE, .max_chars = 5, .check = is_free),
+	FIELD(struct option, "rank", rank, INT),
+};
+static const struct fields checked_fields = FIELDS(struct option, checked_list);
+
+static int read_checked(struct fixture *f, const char *label, const char *expected_errors)
+{
+	struct body_value body CLEANUP(body_finish) = { .root = json_pack("{s:s?, s:s}", "label", label, "rank", "x") };
+	struct fields_input in = { .body = &body, .arena = &f->arena };
+	struct option option;
+	int r;
+
+	checks = 0;
+	r = fields_read(&checked_fields, &in, &option, &f->errors, NULL);
+	if (expected_errors)
+		assert_string_equal(f->errors.data, expected_errors);
+	return r;
+}
+
+static void test_fields_in__a_rule_of_the_fields_own(void **state)
+{
+	struct fixture *f = *state;
+	const char *rank = "{\"rank\":[\"Un nombre entier valide est requis.\"]}";
+
+	assert_int_equal(read_checked(f, "free", rank), ERR_INVALID);
+	assert_int_equal(checks, 1);
+	assert_int_equal(read_checked(f, "taken", "{\"label\":[\"Déjà pris.\"],\"rank\":[\"Un nombre entier valide est requis.\"]}"),
+	                 ERR_INVALID);
+	assert_int_equal(read_checked(f, NULL, rank), ERR_INVALID); /* null is not asked about, nor what is wrong already */
+	assert_int_equal(checks, 0);
+	assert_int_equal(read_checked(f, "too long", NULL), ERR_INVALID);
+	assert_int_equal(checks, 0);
+	assert_int_equal(read_checked(f, "away", NULL), ERR_UNAVAILABLE);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(test_fields_in__##name, setup, teardown)
 
 int main(void)
@@ -716,6 +766,7 @@ int main(void)
 		CASE(forms),
 		CASE(an_empty_text_in_a_form_stands_for_nothing),
 		CASE(a_boolean_that_a_form_lacks_is_false),
+		CASE(a_rule_of_the_fields_own),
 		CASE(without_memory),
 		CASE(a_full_arena),
 	};

@@ -293,10 +293,24 @@ static void test_json_in__without_memory(void **state)
 	}
 }
 
+static void test_json_in__lists_of_texts(void **state)
+{
+	static const char *const good[] = { "[]", " [ \"a\" , \"\" ] ", "[\"éàü\"]", "[\"a\",\"b\",\"c\"]" };
+	static const char *const bad[] = { "{}",     "\"a\"",          "null",       "[1]",
+		                           "[null]", "[[\"a\"]]",      "[\"abcd\"]", "[\"éàüö\"]",
+		                           "[true]", "[\"a\\u0000\"]", "[",          "[\"a\",\"b\",\"c\",\"d\"]" };
+
+	for (size_t i = 0; i < N_ELEMENTS(good); i++)
+		assert_int_equal(json_check_texts(str_of(good[i]), 3, 3), 0);
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
+		assert_int_equal(json_check_texts(str_of(bad[i]), 3, 3), ERR_INVALID);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json_in__ordinary_text_is_not_touched),
+		cmocka_unit_test(test_json_in__lists_of_texts),
 		cmocka_unit_test(test_json_in__lone_surrogates_become_nul),
 		cmocka_unit_test(test_json_in__names_get_a_replacement_character),
 		cmocka_unit_test(test_json_in__numbers_that_do_not_fit_become_texts),

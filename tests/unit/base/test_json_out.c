@@ -201,10 +201,32 @@ static void test_json_out__a_failed_allocation_sticks(void **state)
 	}
 }
 
+static void assert_indented(const char *json, const char *expected)
+{
+	CLEANUP(buf_finish) struct buf b = BUF_EMPTY;
+
+	json_add_indented(&b, str_of(json));
+	assert_text(&b, expected);
+}
+
+static void test_json_out__indents(void **state)
+{
+	assert_indented("[]", "[]");
+	assert_indented(" { } ", "{}");
+	assert_indented("12", "12");
+	assert_indented("[1,\"a\"]", "[\n  1,\n  \"a\"\n]");
+	assert_indented("[{\"a\":1,\"b\":[],\"c\":{\"d\":null}},{}]",
+	                "[\n  {\n    \"a\": 1,\n    \"b\": [],\n    \"c\": {\n      \"d\": null\n    }\n  },\n  {}\n]");
+	assert_indented("{\"a,b:[{\\\"}\\\\\":\"é ,\"}",
+	                "{\n  \"a,b:[{\\\"}\\\\\": \"é ,\"\n}"); /* what looks like JSON in a text is text */
+	assert_indented("[ 1 ,\n\t2 ]", "[\n  1,\n  2\n]");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json_out__escapes_strings),
+		cmocka_unit_test(test_json_out__indents),
 		cmocka_unit_test(test_json_out__repairs_what_is_not_utf8),
 		cmocka_unit_test(test_json_out__any_bytes_give_valid_json),
 		cmocka_unit_test(test_json_out__text_of_c_strings),
