@@ -1,7 +1,9 @@
 #include "api/authenticate.h"
 
 #include "api/reply.h"
+#include "base/base64.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "domain/account.h"
 #include "domain/token.h"
 
@@ -94,11 +96,76 @@ bool authenticate_is_basic(const struct request *req)
 	return split_words(req->headers.authorization, words) > 0 && str_equal_nocase(words[0], (struct str)STR("basic"));
 }
 
+/* Bytes as UTF-8, else as Latin-1 (accounts.md 3.5). */
+static struct str as_utf8(struct arena *a, struct str bytes)
+{
+	char *text = arena_alloc(a, bytes.len * 2 + 1);
+	size_t n = 0;
+
+	if (!text || str_valid_utf8(bytes))
+		return text ? bytes : (struct str){ NULL, 0 };
+	for (size_t i = 0; i < bytes.len; i++) {
+		unsigned char c = (unsigned char)bytes.s[i];
+
+		if (c >= 0x80)
+			text[n++] = (char)(0xc0 | c >> 6);
+		text[n++] = (char)(c < 0x80 ? c : 0x80 | (c & 0x3f));
+	}
+	return (struct str){ text, n };
+}
+
+/* username ":" password; false when it is nothing of the kind. */
+static bool read_basic(struct arena *a, struct str text, struct str *ret_username, struct str *ret_password)
+{
+	char *bytes = arena_alloc(a, BASE64_DECODED_MAX(text.len));
+	struct str pair = { NULL, 0 };
+	ptrdiff_t colon;
+	size_t n;
+
+	if (bytes && base64_decode(text, BASE64, bytes, &n))
+		pair = as_utf8(a, (struct str){ bytes, n });
+	colon = str_find(pair, ':');
+	if (colon < 0)
+		return false;
+	*ret_username = (struct str){ pair.s, (size_t)colon };
+	*ret_password = (struct str){ pair.s + colon + 1, pair.len - (size_t)colon - 1 };
+	return true;
+}
+
+static bool refuse_basic(struct request *req)
+{
+	reply_detail(req, 403, "Nom d'utilisateur ou mot de passe non valide.");
+	return false;
+}
+
+static bool authenticate_basic(struct request *req, const struct str *words, size_t n)
+{
+	struct str founders = str_of(req->worker->context->settings->founder_group_name), username, password;
+	struct account *account = arena_alloc(&req->arena, sizeof(*account));
+	int r;
+
+	if (n != 2 || !account || !read_basic(&req->arena, words[1], &username, &password))
+		return refuse_basic(req);
+	r = account_authenticate(req->worker->db, &req->arena, username, password, founders, account);
+	if (r == ERR_LIMIT)
+		log_write(LOG_WARNING, "http", "auth.hash_refused", LOG_FIELDS(LOG_STR("request_id", req->id)),
+		          "the stored hash of an account asks for more than is computed");
+	if (r == ERR_FORBIDDEN || r == ERR_LIMIT)
+		return refuse_basic(req);
+	if (r < 0)
+		reply_error(req, r);
+	else
+		req->caller = account;
+	return r == 0;
+}
+
 bool authenticate_or_reply(struct request *req)
 {
 	struct str words[MAX_WORDS];
 	size_t n = split_words(req->headers.authorization, words);
 
+	if (n && str_equal_nocase(words[0], (struct str)STR("basic")))
+		return authenticate_basic(req, words, n);
 	if (n == 0 || !str_is(words[0], "Bearer"))
 		return true;
 	if (n != 2)
