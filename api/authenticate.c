@@ -1,3 +1,7 @@
+/*
+ * One scheme after the other: the first whose name matches decides. Each ends with an account in the request's arena, with
+ * 403 and a code that says which step failed (never why a token or a password was wrong), or with 5xx when nobody knows.
+ */
 #include "api/authenticate.h"
 
 #include "api/reply.h"

@@ -14,7 +14,10 @@ struct outbox_task {
 	bool durable;          /* changes the database or sends mail: kept until its result is known */
 };
 
-/* Writes the row, due now, for the queue celery; inside a db_write closure. ERR_NOMEM, ERR_IO, ERR_INVALID (arguments above 1 MiB), or as db_execute. */
+/*
+ * Writes the row, due now, for the queue celery; inside a db_write closure. ERR_NOMEM, ERR_IO, ERR_INVALID (arguments above
+ * 1 MiB), or as db_execute.
+ */
 int outbox_put(struct db_conn *, const struct outbox_task *);
 
 #endif
