@@ -17,6 +17,7 @@
 #include "base/kinds.h"
 #include "base/settings.h"
 #include "cache/cache.h"
+#include "cache/throttle.h"
 #include "db/db.h"
 #include "resilience/redis.h"
 
@@ -32,6 +33,7 @@ struct api_context {
 	struct db *db;
 	struct redis *redis;
 	struct cache *cache;
+	struct throttle *throttle;
 	const struct site *site;                       /* what is derived from the settings at start: api/site.h */
 	bool (*ready)(void *arg, struct buf *verbose); /* /readyz; verbose may be NULL, else gets "[+]name ok" lines */
 	bool (*alive)(void *arg, struct buf *verbose); /* /livez */

@@ -22,9 +22,9 @@
 #include "resilience/subscription.h"
 
 #define DATABASE_PROBE_US (500 * US_PER_MS)
-#define LOG_FLUSH_US      (100 * US_PER_MS)
-#define STUCK_US          (10 * US_PER_S) /* a watch may wait for a connect or two; ten seconds are no waiting any more */
-#define MAX_DIFFERENCES   20              /* lines of the log; `egoejo check` shows all */
+#define HOUSEKEEPING_US   THROTTLE_SHARE_US /* the log promises the same (base/log.h) */
+#define STUCK_US          (10 * US_PER_S)   /* a watch may wait for a connect or two; ten seconds are no waiting any more */
+#define MAX_DIFFERENCES   20                /* lines of the log; `egoejo check` shows all */
 
 struct service {
 	struct settings *settings;
@@ -32,6 +32,7 @@ struct service {
 	struct db *db;
 	struct redis *redis;
 	struct cache *cache;
+	struct throttle *throttle;
 	struct subscription *channels;
 	struct monitor *database_monitor;
 	struct monitor *housekeeping;
@@ -223,10 +224,26 @@ static int start_redis(struct service *s, struct error *err)
 	return r < 0 ? r : cache_start(s->cache, err);
 }
 
-static void flush_log(void *arg)
+static int start_throttle(struct service *s, struct error *err)
 {
-	(void)arg;
+	const struct throttle_config config = {
+		.redis = s->redis,
+		.rates = { [THROTTLE_ANON] = s->settings->throttle_anon,
+		           [THROTTLE_USER] = s->settings->throttle_user,
+		           [THROTTLE_METRICS] = s->settings->throttle_metrics },
+		.off = s->settings->throttle_disabled,
+	};
+
+	s->throttle = throttle_create(&config);
+	return s->throttle ? 0 : error_set(err, ERR_NOMEM, "out of memory");
+}
+
+static void keep_house(void *arg)
+{
+	struct service *s = arg;
+
 	log_flush();
+	throttle_share(s->throttle);
 }
 
 static int start_monitor(struct monitor **ret_monitor, const char *name, int64_t interval_us, void (*fn)(void *arg), void *arg)
@@ -240,7 +257,7 @@ static int start_monitor(struct monitor **ret_monitor, const char *name, int64_t
 static int start_monitors(struct service *s, struct error *err)
 {
 	if (start_monitor(&s->database_monitor, "database", DATABASE_PROBE_US, db_probe, s->db) < 0 ||
-	    start_monitor(&s->housekeeping, "housekeeping", LOG_FLUSH_US, flush_log, NULL) < 0)
+	    start_monitor(&s->housekeeping, "housekeeping", HOUSEKEEPING_US, keep_house, s) < 0)
 		return error_set(err, ERR_INTERNAL, "cannot start the monitor threads");
 	return 0;
 }
@@ -256,6 +273,7 @@ static int start_server(struct service *s, struct error *err)
 		.db = s->db,
 		.redis = s->redis,
 		.cache = s->cache,
+		.throttle = s->throttle,
 		.site = s->site,
 		.ready = answer_ready,
 		.alive = answer_alive,
@@ -279,7 +297,8 @@ static void note_versions(void)
 
 static int start_all(struct service *s, struct error *err)
 {
-	int (*const steps[])(struct service *, struct error *) = { start_database, start_redis, start_monitors, start_server };
+	int (*const steps[])(struct service *, struct error *) = { start_database, start_redis, start_throttle, start_monitors,
+		                                                   start_server };
 	int r;
 
 	r = site_create(s->settings, &s->site, err);
@@ -336,6 +355,7 @@ void service_destroy(struct service *s)
 	monitor_destroy(s->database_monitor);
 	subscription_destroy(s->channels);
 	cache_destroy(s->cache);
+	throttle_destroy(s->throttle);
 	redis_destroy(s->redis);
 	db_close(s->db);
 	site_destroy(s->site);

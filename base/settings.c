@@ -7,11 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/settings_impl.h"
 
 /* The environment is bounded by the kernel to about 2 MiB; this is for its copies. */
 #define MEMORY_LIMIT_BYTES (16 * 1024 * 1024)
+
+#define MAX_RATE_CALLS 100000 /* the time of each is kept (cache/throttle.h) */
 
 const struct setting_line setting_lines[] = {
 #define SETTING(variable, member, type, fallback, min, max, help) \
@@ -137,6 +140,28 @@ static int read_level(const struct setting_line *line, struct str value, enum lo
 	return settings_refuse(err, line->variable, value, "DEBUG, INFO, WARNING, ERROR or CRITICAL is allowed");
 }
 
+/* As Django reads it: the number may have spaces around it, and of the period only the first letter counts. */
+static int read_rate(const struct setting_line *line, struct str value, struct setting_rate *member, struct error *err)
+{
+	static const struct {
+		char letter;
+		int64_t seconds;
+	} periods[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+	struct str period = value, calls;
+	int64_t n;
+
+	if (str_split(&period, '/', &calls) && period.len && str_find(period, '/') < 0 && str_to_uint(str_trim(calls), &n) &&
+	    n <= MAX_RATE_CALLS) {
+		for (size_t i = 0; i < N_ELEMENTS(periods); i++) {
+			if (period.s[0] != periods[i].letter)
+				continue;
+			*member = (struct setting_rate){ n, periods[i].seconds * US_PER_S };
+			return 0;
+		}
+	}
+	return settings_refuse(err, line->variable, value, "a number of calls up to 100000, / and second, minute, hour or day are allowed");
+}
+
 static int read_line(struct settings *s, const struct setting_line *line, struct str value, struct error *err)
 {
 	void *member = (char *)s + line->offset;
@@ -159,6 +184,8 @@ static int read_line(struct settings *s, const struct setting_line *line, struct
 		return read_list(s, value, member);
 	case SETTING_IS_LEVEL:
 		return read_level(line, value, member, err);
+	case SETTING_IS_RATE:
+		return read_rate(line, value, member, err);
 	}
 	return ERR_INTERNAL;
 }

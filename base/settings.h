@@ -19,6 +19,12 @@ struct setting_list {
 	size_t n;
 };
 
+/* At most so many calls in so long: "10/minute". */
+struct setting_rate {
+	int64_t calls;     /* 0 to 100,000; 0: none at all */
+	int64_t period_us; /* of one second, minute, hour or day */
+};
+
 /* C type of a member, by setting type. */
 #define SETTING_TYPE_FLAG   bool
 #define SETTING_TYPE_FLAG1  bool
@@ -30,6 +36,7 @@ struct setting_list {
 #define SETTING_TYPE_URL    const char *
 #define SETTING_TYPE_LIST   struct setting_list
 #define SETTING_TYPE_LEVEL  enum log_level
+#define SETTING_TYPE_RATE   struct setting_rate
 
 struct settings {
 #define SETTING(variable, member, type, fallback, min, max, help) SETTING_TYPE_##type member;

@@ -295,6 +295,9 @@ static int derive_warnings(struct settings *s)
 		                                   SECRET_KEY_ADVISED_CHARS));
 	if (r == 0 && !s->debug && s->hosts.n == 0)
 		r = add_warning(s, "ALLOWED_HOSTS is empty: every request is refused with 400");
+	if (r == 0 && !s->debug && s->throttle_disabled)
+		r = add_warning(s,
+		                "DISABLE_THROTTLE_FOR_TESTS=1 IN PRODUCTION: nothing limits how often anybody may call or guess passwords");
 	return r;
 }
 

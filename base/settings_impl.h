@@ -18,6 +18,7 @@ enum setting_type {
 	SETTING_IS_URL,
 	SETTING_IS_LIST,
 	SETTING_IS_LEVEL,
+	SETTING_IS_RATE,
 };
 
 /* One line of base/settings.def. */

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/settings_impl.h"
 
 /* Appends the query with the values of password parameters hidden (libpq takes credentials there too). */
@@ -79,6 +80,14 @@ static void print_text(struct buf *b, enum setting_type type, const char *text)
 	add_one_line(b, text);
 }
 
+static void print_rate(struct buf *b, const struct setting_rate *rate)
+{
+	int64_t s = rate->period_us / US_PER_S;
+	const char *period = s == 1 ? "second" : s == 60 ? "minute" : s == 3600 ? "hour" : "day";
+
+	buf_addf(b, "%lld/%s", (long long)rate->calls, period);
+}
+
 static void print_value(struct buf *b, const struct setting_line *line, const void *member)
 {
 	switch (line->type) {
@@ -100,6 +109,9 @@ static void print_value(struct buf *b, const struct setting_line *line, const vo
 		break;
 	case SETTING_IS_LEVEL:
 		buf_add_text(b, log_level_name(*(const enum log_level *)member));
+		break;
+	case SETTING_IS_RATE:
+		print_rate(b, member);
 		break;
 	default:
 		print_text(b, line->type, *(const char *const *)member);
@@ -123,6 +135,7 @@ static void print_type(struct buf *b, const struct setting_line *line)
 		[SETTING_IS_FLOAT] = "number",       [SETTING_IS_TEXT] = "text",
 		[SETTING_IS_SECRET] = "secret",      [SETTING_IS_URL] = "URL",
 		[SETTING_IS_LIST] = "list",          [SETTING_IS_LEVEL] = "log level",
+		[SETTING_IS_RATE] = "rate",
 	};
 
 	buf_add_text(b, names[line->type]);

@@ -19,9 +19,12 @@ PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS", 
 
 
 def environment(**settings):
-    """Only what a test names: nothing of the developer's own environment reaches the program. None takes a default away."""
+    """
+    Only what a test names: nothing of the developer's own environment reaches the program. None takes a default away.
+    Nothing is throttled unless a test says DISABLE_THROTTLE_FOR_TESTS="0".
+    """
     env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    env.update(DJANGO_SECRET_KEY=KEY, DEBUG="1", HOST="127.0.0.1", PORT="0", LOG_FORMAT="json")
+    env.update(DJANGO_SECRET_KEY=KEY, DEBUG="1", HOST="127.0.0.1", PORT="0", LOG_FORMAT="json", DISABLE_THROTTLE_FOR_TESTS="1")
     for name, value in settings.items():
         if value is None:
             env.pop(name, None)

@@ -166,6 +166,46 @@ static void test_settings__log_level_and_format(void **state)
 	assert_refused("LOG_FORMAT", "xml", "json or text is allowed");
 }
 
+static void test_settings__rates(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t calls, seconds;
+	} cases[] = { { "10/minute", 10, 60 }, { "3/s", 3, 1 },        { "100000/h", 100000, 3600 },
+		      { "0/day", 0, 86400 },   { " 7 /min", 7, 60 },   { "5/meticulous nonsense", 5, 60 },
+		      { "", 10, 60 },          { "1/dozen", 1, 86400 } };
+	static const char *const wrong[] = { "10",        "10/",        "/minute", "x/minute", "-1/m",     "1.5/m",
+		                             "10/Minute", "10/ minute", "10/2m",   "10/m/m",   "100001/d", "99999999999999999999/s",
+		                             "10 minute" };
+	char expected[200];
+
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		const struct setting_rate rate = LOAD({ "THROTTLE_ANON", cases[i].text })->throttle_anon;
+
+		assert_int_equal(rate.calls, cases[i].calls);
+		assert_int_equal(rate.period_us, cases[i].seconds * 1000000);
+	}
+	for (size_t i = 0; i < N_ELEMENTS(wrong); i++) {
+		snprintf(expected, sizeof(expected),
+		         "THROTTLE_USER=%s: a number of calls up to 100000, / and second, minute, hour or day are allowed", wrong[i]);
+		assert_refused_table((struct variable[]){ { "THROTTLE_USER", wrong[i] }, { NULL, NULL } }, expected);
+	}
+	assert_int_equal(LOAD_EMPTY()->throttle_user.calls, 100);
+	assert_int_equal(LOAD_EMPTY()->throttle_metrics.calls, 60);
+}
+
+static void test_settings__nothing_throttled_in_production_is_said_loudly(void **state)
+{
+	const struct settings *s = LOAD({ "DJANGO_SECRET_KEY", KEY }, { "ALLOWED_HOSTS", "a" }, { "DISABLE_THROTTLE_FOR_TESTS", "1" });
+
+	assert_true(s->throttle_disabled);
+	assert_int_equal(s->warnings.n, 1);
+	assert_true(str_starts(s->warnings.items[0], "DISABLE_THROTTLE_FOR_TESTS=1 IN PRODUCTION"));
+	s = LOAD({ "DJANGO_SECRET_KEY", KEY }, { "DEBUG", "1" }, { "DISABLE_THROTTLE_FOR_TESTS", "1" });
+	assert_int_equal(s->warnings.n, 0);
+	assert_false(LOAD({ "DISABLE_THROTTLE_FOR_TESTS", "true" })->throttle_disabled);
+}
+
 static void test_settings__threads_follow_the_cores(void **state)
 {
 	int64_t n = LOAD_EMPTY()->http_threads;
@@ -414,6 +454,7 @@ static void test_settings__printing_shows_no_secret(void **state)
 	assert_non_null(strstr(b.data, "\nMIGRATE_ON_START=1\n"));
 	assert_non_null(strstr(b.data, "\nEGOEJO_COMMISSION_RATE=0.05\n"));
 	assert_non_null(strstr(b.data, "\nLOG_LEVEL=INFO\n"));
+	assert_non_null(strstr(b.data, "\nTHROTTLE_ANON=10/minute\n"));
 	rest = buf_view(&b);
 	while (str_split(&rest, '\n', &line) && rest.s)
 		lines += str_find(line, '=') > 0;
@@ -484,6 +525,8 @@ int main(void)
 		T(numbers_within_their_range),
 		T(lists_drop_what_is_empty),
 		T(log_level_and_format),
+		T(rates),
+		T(nothing_throttled_in_production_is_said_loudly),
 		T(threads_follow_the_cores),
 		T(hosts),
 		T(origins_of_development),
