@@ -13,6 +13,8 @@ enum fault_point {
 	FAULT_ALLOC,    /* mem_alloc, mem_realloc, and what is built on them */
 	FAULT_SQL_STEP, /* a statement run by db/ */
 	FAULT_REDIS,    /* a command or connect of resilience/ */
+	FAULT_DISK,     /* a write to a file of MEDIA_ROOT: the disk is full */
+	FAULT_OPENAT2,  /* openat2: the kernel does not have it */
 	FAULT_POINTS
 };
 
