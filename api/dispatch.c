@@ -20,6 +20,7 @@
 #include "api/route.h"
 #include "api/serve_cached_impl.h"
 #include "api/site.h"
+#include "api/upload.h"
 #include "base/clock.h"
 
 static const struct site *site_of(const struct request *req)
@@ -282,6 +283,8 @@ static void call_handler(struct request *req)
 	req->parsed = &body;
 	req->route->handler(req);
 	req->parsed = NULL;
+	if (req->reply.status >= 400)
+		uploads_take_back(req, &body);
 }
 
 /* ---- entry points ---- */

@@ -60,6 +60,15 @@ enum field_kind {
 FIELD_KINDS(X)
 #undef X
 
+/* What a FILE may be: by its extension and by its first bytes (api/upload_type.c). */
+enum upload_type {
+	UPLOAD_PDF = 1,
+	UPLOAD_IMAGE = 2, /* PNG, JPEG, GIF, WebP */
+	UPLOAD_AUDIO = 4,
+	UPLOAD_VIDEO = 8,
+	UPLOAD_DOCUMENT = UPLOAD_PDF | UPLOAD_IMAGE | UPLOAD_AUDIO | UPLOAD_VIDEO,
+};
+
 enum field_flag {
 	FIELD_REQUIRED = 1,  /* must be in a body */
 	FIELD_READ_ONLY = 2, /* ignored in a body */
@@ -76,10 +85,12 @@ struct field {
 	enum field_kind kind;
 	size_t offset;
 	unsigned flags;             /* enum field_flag */
-	uint32_t max_chars;         /* text kinds: code points, 0 = no limit */
+	uint32_t max_chars;         /* text kinds: code points, 0 = no limit. FILE: of the name as it is sent, 0 = 100 */
 	int64_t min, max;           /* INT: both 0 = 64 bits. DECIMAL: cents, when max is not 0. ROWS: elements, max 0 = any number */
 	uint8_t digits;             /* DECIMAL: total digits, at most 18 (0 = 18); decimals are always 2 */
 	const char *const *choices; /* CHOICE: ends with NULL */
+	unsigned accept;            /* FILE: enum upload_type; none: nothing is accepted */
+	const char *folder;         /* FILE: where it is stored, under MEDIA_ROOT: "projets" */
 	const struct fields *of;    /* OBJECT, ROWS: the table of what is inside */
 	const char *literal;        /* LITERAL */
 	bool by_hand;               /* a SHAPE: the handler reads or writes it, the table only describes it */
@@ -168,9 +179,10 @@ void fields_write_file(struct buf *, struct str path, struct str origin);
 /* What a body is read with. */
 struct fields_input {
 	const struct body_value *body;
-	struct arena *arena; /* gets every text of the row */
-	struct db_conn *db;  /* for the references' .known; NULL: they are not looked up */
-	bool partial;        /* PATCH: no field is missing */
+	struct arena *arena;      /* gets every text of the row */
+	struct db_conn *db;       /* for the references' .known; NULL: they are not looked up */
+	bool partial;             /* PATCH: no field is missing */
+	int64_t max_upload_bytes; /* of one file; 0 = no limit */
 };
 
 /*
@@ -180,8 +192,8 @@ struct fields_input {
  * look-up returned. *ret_present (may be NULL) gets bit i for field i of the list when it was in the body.
  *
  * How kinds are read is said in http.md 4; besides: an empty text in a form is null for a nullable field, no value for one
- * that may be missing; FILE takes only null (uploads come with multipart); JSON is kept as text, numbers beyond 64 bits
- * as strings.
+ * that may be missing; FILE takes null, or a file of a multipart body, and its member is the name as it was sent until
+ * uploads_store (api/upload.h) puts the path there; JSON is kept as text, numbers beyond 64 bits as strings.
  */
 int fields_read(const struct fields *, const struct fields_input *, void *row, struct buf *ret_errors, uint64_t *ret_present);
 

@@ -104,6 +104,8 @@ static bool read_given(struct reading *r, const struct field *f, const json_t *v
 
 static bool read_value(struct reading *r, const struct field *f, const json_t *value, void *member)
 {
+	if (f->kind != FIELD_FILE && body_upload(r->in->body, value))
+		return refuse(r, "Ce champ n'accepte pas de fichier.");
 	if (!is_null(f, value))
 		return read_given(r, f, value, member);
 	if (!has_null(f))
@@ -117,7 +119,7 @@ static const json_t *form_value(const struct reading *r, const struct field *f, 
 {
 	const json_t *list = json_object_get(body, f->name);
 	const json_t *last = json_array_get(list, json_array_size(list) - 1);
-	bool empty = last && json_string_length(last) == 0;
+	bool empty = json_is_string(last) && json_string_length(last) == 0;
 
 	if (!list)
 		return f->kind == FIELD_BOOL && !r->in->partial ? json_false() : NULL;

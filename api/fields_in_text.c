@@ -88,12 +88,6 @@ bool read_choice(struct reading *r, const struct field *f, const json_t *value, 
 	return refuse(r, "Ce n'est pas un choix valide.");
 }
 
-bool read_file(struct reading *r, const struct field *f, const json_t *value, void *member)
-{
-	(void)f, (void)value, (void)member;
-	return refuse(r, "La donnée envoyée n'est pas un fichier.");
-}
-
 static bool store_json(struct reading *r, const json_t *value, struct json_text *member)
 {
 	struct buf b CLEANUP(buf_finish) = BUF_EMPTY;

@@ -20,16 +20,18 @@ static int decode(struct str raw, struct arena *a, struct str *ret_text)
 	return str_valid_utf8(*ret_text) ? 0 : ERR_INVALID;
 }
 
-static int append(json_t *root, struct str name, struct str value)
+int form_add(json_t *root, struct str name, json_t *value)
 {
 	json_t *list = json_object_getn(root, name.s, name.len);
 
 	if (!list) {
 		list = json_array();
-		if (json_object_setn_new_nocheck(root, name.s, name.len, list) < 0)
+		if (json_object_setn_new_nocheck(root, name.s, name.len, list) < 0) {
+			json_decref(value);
 			return ERR_NOMEM;
+		}
 	}
-	return json_array_append_new(list, json_stringn_nocheck(value.s, value.len)) < 0 ? ERR_NOMEM : 0;
+	return json_array_append_new(list, value) < 0 ? ERR_NOMEM : 0;
 }
 
 static int add_piece(json_t *root, struct str piece, struct arena *a)
@@ -44,7 +46,7 @@ static int add_piece(json_t *root, struct str piece, struct arena *a)
 	r = decode(raw_name, a, &name);
 	if (r == 0)
 		r = decode(raw_value, a, &value);
-	return r == 0 ? append(root, name, value) : r;
+	return r == 0 ? form_add(root, name, json_stringn_nocheck(value.s, value.len)) : r;
 }
 
 int form_read(struct str bytes, struct arena *a, json_t **ret_root, const char **ret_why)
@@ -54,14 +56,14 @@ int form_read(struct str bytes, struct arena *a, json_t **ret_root, const char *
 	int r = root ? 0 : ERR_NOMEM;
 
 	if (count_pieces(bytes) > FORM_MAX_FIELDS) {
-		*ret_why = "Le formulaire contient trop de champs.";
+		*ret_why = FORM_TOO_LONG;
 		return ERR_INVALID;
 	}
 	while (r == 0 && str_split(&bytes, '&', &piece))
 		if (piece.len)
 			r = add_piece(root, piece, a);
 	if (r == ERR_INVALID)
-		*ret_why = "Le formulaire contient un texte qui n'est pas de l'UTF-8 valide.";
+		*ret_why = FORM_NOT_UTF8;
 	if (r == 0)
 		*ret_root = TAKE(root);
 	return r;

@@ -90,7 +90,8 @@ bool body_or_reply(struct request *, struct body_value *ret_body);
 /*
  * Reads the body into a row by a table (api/fields.h): for POST and PUT. Members of fields that are not in the body
  * stay as they are: put the defaults there first. References are looked up on the worker's connection. Texts live in
- * the request's arena. False: 400 with the errors of all fields, 415 for a multipart body, or 5xx has been answered.
+ * the request's arena. Files are stored when all is fine, and removed when the answer is an error after all; their members
+ * are paths. False: 400 with the errors of all fields, or 5xx has been answered.
  */
 bool request_read_or_reply(struct request *, const struct fields *, void *row);
 

@@ -1,8 +1,8 @@
 /* From the body or the query of a request to a checked struct: http.md 3 and 4. */
 #include "api/body.h"
 #include "api/form_in.h"
-#include "api/media_type_impl.h"
 #include "api/reply.h"
+#include "api/upload.h"
 
 bool body_or_reply(struct request *req, struct body_value *ret_body)
 {
@@ -18,15 +18,16 @@ bool body_or_reply(struct request *req, struct body_value *ret_body)
 
 static bool read_or_reply(struct request *req, const struct fields *fields, bool partial, void *row, uint64_t *ret_present)
 {
-	const struct fields_input in = { .body = req->parsed, .arena = &req->arena, .db = req->worker->db, .partial = partial };
+	const struct fields_input in = { .body = req->parsed,
+		                         .arena = &req->arena,
+		                         .db = req->worker->db,
+		                         .partial = partial,
+		                         .max_upload_bytes = req->worker->context->settings->max_upload_bytes };
 	struct buf errors = BUF_EMPTY;
-	int r;
+	int r = fields_read(fields, &in, row, &errors, ret_present);
 
-	if (req->body.len && body_kind(req->headers.content_type) == BODY_MULTIPART) {
-		reply_detail(req, 415, "Type de média non pris en charge.");
-		return false;
-	}
-	r = fields_read(fields, &in, row, &errors, ret_present);
+	if (r == 0)
+		r = uploads_store(req, fields, row);
 	if (r == ERR_INVALID)
 		reply_json_take(req, 400, &errors);
 	else if (r < 0)

@@ -29,8 +29,9 @@ LIBRARIES = {
     "microhttpd.h": ("api",),
     "libwebsockets.h": ("realtime",),
     "argon2.h": ("domain",),
-    "utf8proc.h": ("domain",),
+    "utf8proc.h": ("domain", "api"),
     "jansson.h": ("domain", "api", "realtime", "tasks"),
+    "magic.h": ("api",),
 }
 
 SQL = re.compile(r'"\s*(SELECT\s+[\w$(*]|INSERT\s+INTO\b|UPDATE\s+\w+\s+SET\b|DELETE\s+FROM\b|(CREATE|ALTER|DROP)\s+(TABLE|INDEX)\b|PRAGMA\s|BEGIN\s+IMMEDIATE|SAVEPOINT\b)')

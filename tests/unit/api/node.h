@@ -21,7 +21,7 @@
 struct node {
 	struct settings *settings;
 	struct site *site;
-	char folder[64];
+	char folder[64], media_root[80];
 	struct db *db;
 	struct redis *redis;
 	struct cache *cache;
@@ -117,6 +117,9 @@ static inline struct node *node_open(const char *const *list)
 	assert_int_equal(site_create(node->settings, &node->site, &err), 0);
 	node_open_database(node);
 	node_open_cache(node);
+	snprintf(node->media_root, sizeof(node->media_root), "%s/media", node->folder);
+	if (strcmp(node->settings->media_root, "media") == 0) /* no test may write into the working directory */
+		node->settings->media_root = node->media_root;
 	node->healthy = true;
 	node->context = (struct api_context){ .settings = node->settings,
 		                              .db = node->db,
