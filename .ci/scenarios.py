@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
-"""Copies the steps of the contract scenarios that belong to the milestones reached so far: scenarios.py CONTRACT TARGET
+"""Copies the contract scenarios of the milestones that have ended, as far as they must pass: scenarios.py CONTRACT TARGET
 
-CONTRACT/BY_MILESTONE.md lists them, a table row for each file: | area/name.json | 1 4-7 |
+CONTRACT/BY_MILESTONE.md says which, a section for each milestone:
+  a table row "| area/name.json | 1 4-7 |"     only these steps
+  "Whole, `area/`: name, name (a note)."        every step
+  a table row "| area/name | 8, 10-12 (why) |"  every step but these; "13 and later" takes the rest away
+The last that is said of a file counts.
 """
 
 import json
@@ -9,29 +13,55 @@ import os
 import re
 import sys
 
+ENDED = ("Milestone 1", "Milestone 2")
+
 
 def numbers(text):
-    """The step numbers of "1 4-7"."""
-    for part in text.split():
-        first, _, last = part.partition("-")
-        yield from range(int(first), int(last or first) + 1)
+    """The step numbers of "1 4-7" or "8, 10-12 (polls), 13 and later"."""
+    for first, last, later in re.findall(r"(\d+)(?:-(\d+))?( and later)?", re.sub(r"\([^)]*\)", "", text)):
+        yield from range(int(first), 1000 if later else int(last or first) + 1)
+
+
+def section(text, title):
+    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", text, re.M | re.S)
+    return found.group(1) if found else ""
+
+
+def wanted(contract, text):
+    """path of a scenario → whether its step number n must pass."""
+    rules = {}
+    for title in ENDED:
+        part = section(text, title)
+        for name, steps in re.findall(r"^\| (\w+/[\w-]+\.json) \| ([\d -]+) \|$", part, re.M):
+            keep = set(numbers(steps))
+            rules[name] = keep.__contains__
+        for area, names in re.findall(r"[Ww]hole,? `(\w+)/`: ([^.:]+(?:\([^)]*\)[^.:]*)*)\.", part):
+            for word in re.findall(r"[a-z][\w-]+", re.sub(r"\([^)]*\)", "", names)):
+                if os.path.isfile(os.path.join(contract, area, f"{word}.json")):
+                    rules[f"{area}/{word}.json"] = lambda n: True
+        for name, steps in re.findall(r"^\| (\w+/[\w-]+) \| (.+) \|$", part, re.M):
+            may_fail = set(numbers(steps))
+            if may_fail and os.path.isfile(os.path.join(contract, f"{name}.json")):
+                rules[f"{name}.json"] = lambda n, may_fail=may_fail: n not in may_fail
+    return rules
 
 
 def main():
     contract, target = sys.argv[1:]
     with open(os.path.join(contract, "BY_MILESTONE.md"), encoding="utf-8") as f:
-        rows = re.findall(r"^\| (\w+/[\w-]+\.json) \| ([\d -]+) \|$", f.read(), re.M)
-    for name, steps in rows:
-        keep = set(numbers(steps))
+        rules = wanted(contract, f.read())
+    for name, must_pass in sorted(rules.items()):
         with open(os.path.join(contract, name), encoding="utf-8") as f:
             scenario = json.load(f)
-        scenario["steps"] = [step for n, step in enumerate(scenario["steps"], 1) if n in keep]
+        steps = len(scenario["steps"])
+        scenario["steps"] = [step for n, step in enumerate(scenario["steps"], 1) if must_pass(n)]
         path = os.path.join(target, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as f:
             json.dump(scenario, f)
-    print(f"{len(rows)} scenarios")
-    return 0 if rows else 1
+        print(f"{name}: {len(scenario['steps'])} of {steps} steps")
+    print(f"{len(rules)} scenarios")
+    return 0 if rules else 1
 
 
 if __name__ == "__main__":
