@@ -71,6 +71,8 @@ static void make_metrics(struct db *db)
 	for (size_t i = 0; i < N_ELEMENTS(kinds); i++)
 		db->errors[-kinds[i].code] = metric_seriesf(METRIC_DB_ERRORS, "kind=\"%s\"", kinds[i].kind);
 	db->up = metric_series(METRIC_DB_UP, "");
+	db->commits = metric_series(METRIC_DB_COMMITS, "");
+	db->writes = metric_series(METRIC_DB_WRITES, "");
 }
 
 static struct db *create(const struct db_driver *driver, const struct db_config *config)
@@ -156,6 +158,12 @@ void db_watch(struct db *db, void (*fn)(void *arg, bool available), void *arg)
 {
 	db->watch = fn;
 	db->watch_arg = arg;
+}
+
+void db_count_commit(struct db *db, size_t n_writes)
+{
+	metric_add(db->commits, 1);
+	metric_add(db->writes, (int64_t)n_writes);
 }
 
 void db_set_available(struct db *db, bool available)

@@ -75,7 +75,7 @@ struct db {
 	struct db_conn *connections;
 	void (*watch)(void *arg, bool available);
 	void *watch_arg;
-	struct metric *up;
+	struct metric *up, *commits, *writes;
 	struct metric *errors[16]; /* by -code */
 };
 
@@ -134,6 +134,9 @@ void conn_forget_prepared(struct db_conn *);
  */
 int conn_prepare(struct db_conn *, const void *key, const struct db_statement *, const struct db_param *, size_t n,
                  const struct prepared_entry **ret_entry);
+
+/* Counts a committed transaction of so many writes. Any thread. */
+void db_count_commit(struct db *, size_t n_writes);
 
 /* Moves the availability and its gauge; calls the watcher on a change. Any thread. */
 void db_set_available(struct db *, bool available);

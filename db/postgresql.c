@@ -305,6 +305,8 @@ static int write_once(struct pg_conn *c, db_write_fn fn, void *arg)
 		committed = transact(c, "COMMIT");
 		if (committed < 0)
 			r = conn_count_failure(&c->base, committed);
+		else
+			db_count_commit(c->base.db, 1);
 	}
 	if (r < 0)
 		roll_back(c);

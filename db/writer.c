@@ -165,6 +165,15 @@ static int begin(struct writer *w)
 	return r < 0 ? r : do_step(w, BEGIN);
 }
 
+static size_t count_good(const struct group *g)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < g->n; i++)
+		n += g->jobs[i]->result >= 0;
+	return n;
+}
+
 /* One transaction over the jobs that have not failed yet. False: it was lost to one of them, which has failed now. */
 static bool try_group(struct writer *w, struct group *g)
 {
@@ -187,6 +196,8 @@ static bool try_group(struct writer *w, struct group *g)
 	r = do_step(w, COMMIT);
 	if (r < 0)
 		fail_group(w, g, r);
+	else
+		db_count_commit(w->conn->db, count_good(g));
 	return true;
 }
 

@@ -25,13 +25,14 @@ def memory(pid):
 class Load:
     """A run of wrk; start it, then ask for its result."""
 
-    def __init__(self, subject, path, headers, seconds, connections=64, new_connections=False):
+    def __init__(self, subject, path, headers, seconds, connections=64, new_connections=False, body=None):
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "5s", "-s", SCRIPT]
         for name, value in {**headers, **({"Connection": "close"} if new_connections else {})}.items():
             command += ["-H", f"{name}: {value}"]
+        environment = {**os.environ, **({"BENCH_METHOD": "POST", "BENCH_BODY": body} if body else {})}
         self.subject = subject
         self.cpu_before = cpu_seconds(subject.pid)
-        self.process = subprocess.Popen([*command, f"http://127.0.0.1:{subject.port}{path}"], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*command, f"http://127.0.0.1:{subject.port}{path}"], stdin=subprocess.DEVNULL, env=environment,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def result(self):

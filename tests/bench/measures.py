@@ -7,6 +7,7 @@ from each neighbouring pair, and the median, the lowest and the highest of these
 
 import contextlib
 import http.client
+import json
 import os
 import shutil
 import socket
@@ -18,11 +19,12 @@ import time
 
 import load
 from lib import server
+from lib.http import Client
 from lib.net import free_port
 from lib.postgres import Postgres
 from lib.redis_server import RedisServer
 from lib.wait import until
-from subjects import DETAIL, HEADERS, LIST, PRODUCTION, Bare, Egoejo, Nginx, capture, fail, fill, find_nginx
+from subjects import DESCRIPTION, DETAIL, HEADERS, LIST, PASSWORD, PRODUCTION, USER, Bare, Egoejo, Nginx, capture, fail, fill, find_nginx
 
 CACHE_KEY = "egoejo:c1:projets_list"
 
@@ -142,6 +144,93 @@ def nginx_file(bench):
                 return pairs
             finally:
                 nginx.stop()
+
+
+# --- people and writes ---
+
+
+def bearer(ours):
+    """The headers of somebody who has logged in."""
+    with Client(ours.port) as client:
+        answer = client.request("POST", "/api/auth/login/", {**HEADERS, "Content-Type": "application/json"},
+                                json.dumps({"username": USER, "password": PASSWORD}).encode())
+    if answer.status != 200:
+        fail(f"login: {answer.status} {answer.text}")
+    return {**HEADERS, "Authorization": f"Bearer {answer.json['access']}"}
+
+
+def authenticated_detail(bench):
+    """The detail as somebody: one HMAC and one read more. Beside the bare server, whose one SELECT knows nobody."""
+    with bench.egoejo(DISABLE_THROTTLE_FOR_TESTS="1") as ours:
+        headers = bearer(ours)
+        with bench.bare(ours, DETAIL, headers, bench.database) as bare:
+            return bench.load_in_turn(ours, bare, DETAIL, headers)
+
+
+def authenticated_list(bench):
+    """The cached list as somebody."""
+    with bench.egoejo(DISABLE_THROTTLE_FOR_TESTS="1") as ours:
+        headers = bearer(ours)
+        with bench.bare(ours, LIST, headers) as bare:
+            return bench.load_in_turn(ours, bare, LIST, headers)
+
+
+class Program:
+    """A bare program that measures itself: it prints how often it did its work in a second."""
+
+    pid = None
+
+    def __init__(self, bench, name):
+        self.path = os.path.join(os.path.dirname(bench.bare_binary), name)
+
+    def rate(self, *arguments):
+        done = subprocess.run([self.path, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True)
+        return {"rate": float(done.stdout), "cpu_us": 0, "p99_us": 0, "failures": 0, "bytes": 0}
+
+
+LOGIN_THREADS = 2
+
+
+def login(bench):
+    """Beside libargon2 alone, in as many threads."""
+    bare = Program(bench, "bare_argon2")
+    body = json.dumps({"username": USER, "password": PASSWORD})
+
+    def measure(subject):
+        if subject is bare:
+            return bare.rate(LOGIN_THREADS, bench.seconds)
+        return load.run(ours, "/api/auth/login/", HEADERS, bench.seconds, connections=8, body=body)
+
+    with bench.egoejo(DISABLE_THROTTLE_FOR_TESTS="1", PASSWORD_THREADS=LOGIN_THREADS) as ours:
+        return bench.in_turn(ours, bare, measure)
+
+
+def create(bench):
+    """
+    A project made by somebody: gates, validation, the row, its task in the outbox, durably. Beside SQLite alone, committing
+    such rows in groups of the size that the server's own writer came to: (pairs, rows in a commit).
+    """
+    bare = Program(bench, "bare_commit")
+    body = json.dumps({"titre": "Verger %d", "description": DESCRIPTION, "categorie": "Environnement"})
+    groups = []
+
+    def measure(subject):
+        if subject is bare:
+            group = max(1, round(groups[-1])) if groups else 4
+            return bare.rate(os.path.join(bench.folder, "commit.sqlite3"), group, bench.seconds, "row", 600, "outbox", 1500)
+        before = ours.metrics()
+        found = load.run(ours, LIST, headers, bench.seconds, body=body)
+        after = ours.metrics()
+        commits = after["egoejo_db_commits_total"] - before["egoejo_db_commits_total"]
+        groups.append(found["rate"] * bench.seconds / max(commits, 1))
+        return found
+
+    copy = os.path.join(bench.folder, "create.sqlite3")
+    shutil.copy(bench.database, copy)
+    with bench.egoejo(f"sqlite:///{copy}", DISABLE_THROTTLE_FOR_TESTS="1", EXECUTOR_THREADS="16") as ours:
+        headers = bearer(ours)
+        pairs = bench.in_turn(ours, bare, measure)
+    return pairs, statistics.median(groups)
 
 
 # --- invalidation ---

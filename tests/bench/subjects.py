@@ -23,6 +23,10 @@ HEADERS = {"X-Forwarded-Proto": "https"}
 PRODUCTION = {"DEBUG": "0", "ALLOWED_HOSTS": "127.0.0.1", "ENABLE_SAKA": "true", "SAKA_COMPOST_ENABLED": "true",
               "SAKA_SILO_REDIS_ENABLED": "true", "HTTP_THREADS": str(HTTP_THREADS), "LOG_LEVEL": "WARNING"}
 
+# An account and its password; the hash is as the program writes it, recorded from Django.
+USER, PASSWORD = "ana", "Egoejo-Passw0rd!"
+HASH = "argon2$argon2id$v=19$m=102400,t=2,p=8$SXlxQzR3VlF5VG5oeFJLTnZXMTljdQ$YQeC7EldI0c4lU+KR8xJ6jp4vMGOHFIphqQ8wMYZYU8"
+
 DESCRIPTION = ("Un verger partagé, planté et entretenu par les habitants du quartier : des pommiers de variétés anciennes, des haies "
                "de petits fruits, une mare pour les oiseaux. Les récoltes sont partagées à la fin de l'été, et un atelier de taille "
                "a lieu chaque hiver avec l'école. ")
@@ -39,6 +43,7 @@ def fill(url, projects=8):
                                   impact_score=40 + i, donation_goal=1500 * i, saka_score=10 * i, saka_supporters_count=i,
                                   created_at=NOW - datetime.timedelta(days=i), active_oracles=["co2"])
         database.insert("project_impact_4p", project_id=project, financial_score=125 * i, saka_score=10 * i, social_score=3 * i, purpose_score=2 * i)
+    database.insert("auth_user", username=USER, password=HASH, email="ana@example.org", is_staff=True)
     database.close()
 
 
