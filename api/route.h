@@ -17,7 +17,8 @@ enum resource_traits {
 	TRAIT_PLAIN = 2,
 	TRAIT_HIDES_HEAD = 4,
 	TRAIT_SIGNED_WRITES = 8,
-	TRAIT_NO_CREDENTIALS = 16
+	TRAIT_NO_CREDENTIALS = 16,
+	TRAIT_MEASURES = 32
 };
 
 struct cached_policy {
