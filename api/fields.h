@@ -135,7 +135,7 @@ struct fields {
 		.name = (json_name), .kind = FIELD_##KIND, .by_hand = true, ##__VA_ARGS__ \
 	}
 
-/* For .each of a SHAPE: EACH(INT), EACH(OBJECT, .of = &x_fields). */
+/* For .each of a SHAPE: EACH(INT), EACH(OBJECT, .of = &x_fields); of a list of lists the inner one is a static SHAPE. */
 #define EACH(KIND, ...) (&(const struct field){ .kind = FIELD_##KIND, ##__VA_ARGS__ })
 
 /* The parameter ?page= of page_or_reply. */

@@ -16,6 +16,8 @@
 #define DECLARE_MANY(table)         extern const struct fields table;
 #define DECLARE_PAGE(table)         extern const struct fields table;
 #define DECLARE_MANY_OR_PAGE(table) extern const struct fields table;
+#define DECLARE_DETAIL
+#define DECLARE_ERROR
 #define DECLARE_EMPTY
 #define DECLARE_TEXT(media_type)
 #define DECLARE_NOTHING
@@ -28,6 +30,15 @@
 #include "api/routes.def"
 #undef ROUTE
 #undef RESOURCE
+
+#define SUMMARY(method, pattern, text)
+#define ANSWERS(method, pattern, status, out) DECLARE_##out
+#include "api/openapi.def"
+#undef ANSWERS
+#undef SUMMARY
+
+/* {"detail"} and {"error"} of http.md 6. */
+extern const struct fields detail_shape, error_shape;
 
 /* The list that everybody shares: published, unpaged, unfiltered. */
 bool contents_list_is_shared(const struct request *req);

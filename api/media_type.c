@@ -66,6 +66,16 @@ bool accepts_json(struct str accept)
 	return !str_trim(accept).len || names_any(accept, json_ranges, N_ELEMENTS(json_ranges));
 }
 
+static const struct str yaml_types[] = { STR("application/yaml"), STR("application/x-yaml"), STR("text/yaml"),
+	                                 STR("application/vnd.oai.openapi") };
+
+bool prefers_yaml(struct str accept)
+{
+	static const struct str json[] = { STR("application/json"), STR("application/vnd.oai.openapi+json") };
+
+	return accept.s && names_any(accept, yaml_types, N_ELEMENTS(yaml_types)) && !names_any(accept, json, N_ELEMENTS(json));
+}
+
 bool accepts_only_text(struct str accept)
 {
 	static const struct str text = STR("text/plain");

@@ -19,6 +19,9 @@ struct str media_type_parameter(struct str content_type, const char *name);
 /* Whether Accept lets JSON be answered: absent, or a list with JSON, a range that holds it, or HTML (a browser gets JSON). */
 bool accepts_json(struct str accept);
 
+/* Whether an Accept value names YAML (application/yaml, application/vnd.oai.openapi …) and does not name JSON. */
+bool prefers_yaml(struct str accept);
+
 /* Whether an Accept value prefers plain text to JSON: it names text/plain and neither JSON nor a range that holds it. */
 bool accepts_only_text(struct str accept);
 

@@ -26,6 +26,7 @@ struct resource;
 struct route;
 struct ready;
 struct body_value;
+struct openapi;
 
 /* What every request may use; made by app/, shared by all threads, borrowed. */
 struct api_context {
@@ -35,6 +36,7 @@ struct api_context {
 	struct cache *cache;
 	struct throttle *throttle;
 	const struct site *site;                       /* what is derived from the settings at start: api/site.h */
+	const struct openapi *openapi;                 /* the API's document: api/openapi.h */
 	bool (*ready)(void *arg, struct buf *verbose); /* /readyz; verbose may be NULL, else gets "[+]name ok" lines */
 	bool (*alive)(void *arg, struct buf *verbose); /* /livez */
 	void *probe_arg;
@@ -113,7 +115,6 @@ struct request {
 	struct str host;                 /* Host, checked */
 	bool secure;                     /* the client used https */
 	bool peer_trusted;               /* the peer is in TRUSTED_PROXIES */
-	struct str client;               /* for client_address: read it by that */
 	const struct account *caller;    /* who asks, once the gates have found out; NULL: nobody signed in */
 	struct body_value *parsed;       /* the body as a value, while the handler of an unsafe method runs; else NULL */
 	struct str origin_prefix; /* scheme://host of this request, for absolute URLs; CACHED_ORIGIN_MARK while a shared value is made */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/answers_impl.h"
 #include "api/handlers_impl.h"
 
 /* The vocabulary of routes.def. */
@@ -30,47 +31,10 @@ static bool cached_always(const struct request *req)
 const struct fields NO_QUERY = { NULL, 0, 0 };
 const struct fields NO_BODY = { NULL, 0, 0 };
 
-#define OUT_OBJECT(fields)                        \
-	{                                         \
-		ANSWER_OBJECT, 200, &fields, NULL \
-	}
-#define OUT_CREATED(fields)                       \
-	{                                         \
-		ANSWER_OBJECT, 201, &fields, NULL \
-	}
-#define OUT_ACCEPTED(fields)                      \
-	{                                         \
-		ANSWER_OBJECT, 202, &fields, NULL \
-	}
-#define OUT_MANY(fields)                        \
-	{                                       \
-		ANSWER_MANY, 200, &fields, NULL \
-	}
-#define OUT_PAGE(fields)                        \
-	{                                       \
-		ANSWER_PAGE, 200, &fields, NULL \
-	}
-#define OUT_MANY_OR_PAGE(fields)                        \
-	{                                               \
-		ANSWER_MANY_OR_PAGE, 200, &fields, NULL \
-	}
-#define OUT_EMPTY                             \
-	{                                     \
-		ANSWER_EMPTY, 204, NULL, NULL \
-	}
-#define OUT_TEXT(type)                       \
-	{                                    \
-		ANSWER_TEXT, 200, NULL, type \
-	}
-#define OUT_NOTHING                           \
-	{                                     \
-		ANSWER_NOTHING, 0, NULL, NULL \
-	}
-
 static const struct route routes[] = {
 #define RESOURCE(pattern, traits)
 #define ROUTE(method, pattern, handler, access, place, cached, query, in, out) \
-	{ METHOD_##method, pattern, handler, ACCESS_##access, PLACE_##place, policy_ptr_##cached, &query, &in, OUT_##out },
+	{ METHOD_##method, pattern, handler, ACCESS_##access, PLACE_##place, policy_ptr_##cached, &query, &in, #handler, #in, OUT_##out },
 #include "api/routes.def"
 #undef ROUTE
 #undef RESOURCE

@@ -18,7 +18,7 @@ enum resource_traits {
 	TRAIT_HIDES_HEAD = 4,
 	TRAIT_SIGNED_WRITES = 8,
 	TRAIT_NO_CREDENTIALS = 16,
-	TRAIT_MEASURES = 32
+	TRAIT_YAML = 32
 };
 
 struct cached_policy {
@@ -34,6 +34,7 @@ struct answer {
 	enum answer_shape shape;
 	int status;                  /* 0: NOTHING */
 	const struct fields *fields; /* OBJECT, MANY, PAGE, MANY_OR_PAGE */
+	const char *name;            /* of the fields */
 	const char *media_type;      /* TEXT */
 };
 
@@ -46,6 +47,7 @@ struct route {
 	const struct cached_policy *cached; /* NULL = not cached */
 	const struct fields *query;         /* its parameters; n is 0 when it has none */
 	const struct fields *in;            /* the fields of its body; n is 0 when it reads none */
+	const char *name, *in_name;         /* of the handler, and of the table in */
 	struct answer out;
 };
 

@@ -14,7 +14,7 @@
 #include "resilience/redis.h"
 
 /* Options that a command may take; a set of bits. */
-enum { OPTION_MARKDOWN = 1 };
+enum { OPTION_MARKDOWN = 1, OPTION_YAML = 2 };
 
 #define COMMAND(name, options, help, usage) int command_##name(unsigned given);
 #include "app/commands.def"

@@ -20,7 +20,7 @@ static const struct command commands[] = {
 #undef COMMAND
 };
 
-enum { HELP = 'h', VERSION = 'V', MARKDOWN = 'm' };
+enum { HELP = 'h', VERSION = 'V', MARKDOWN = 'm', YAML = 'y' };
 
 static const struct option program_options[] = {
 	{ "help", no_argument, NULL, HELP },
@@ -31,6 +31,7 @@ static const struct option program_options[] = {
 static const struct option command_options[] = {
 	{ "help", no_argument, NULL, HELP },
 	{ "markdown", no_argument, NULL, MARKDOWN },
+	{ "yaml", no_argument, NULL, YAML },
 	{ 0 },
 };
 
@@ -45,8 +46,8 @@ static void add_usage(struct buf *text)
 
 static void add_command_usage(const struct command *command, struct buf *text)
 {
-	buf_addf(text, "Usage: egoejo %s%s\n\n%s\n%s", command->name, command->options & OPTION_MARKDOWN ? " [--markdown]" : "",
-	         command->help, command->usage);
+	buf_addf(text, "Usage: egoejo %s%s%s\n\n%s\n%s", command->name, command->options & OPTION_MARKDOWN ? " [--markdown]" : "",
+	         command->options & OPTION_YAML ? " [--yaml]" : "", command->help, command->usage);
 }
 
 /* Help that was asked for. */
@@ -87,18 +88,19 @@ static const struct command *find_command(const char *name)
 
 static int run_command(const struct command *command, int argc, char **argv)
 {
-	unsigned given = 0;
+	unsigned given = 0, bit;
 	int option;
 
 	optind = 0; /* GNU: start again on another vector */
 	while ((option = getopt_long(argc, argv, "+h", command_options, NULL)) != -1) {
 		if (option == HELP)
 			return print_help(command);
-		if (option != MARKDOWN)
+		if (option != MARKDOWN && option != YAML)
 			return refuse(command, NULL, NULL);
-		if (!(command->options & OPTION_MARKDOWN))
-			return refuse(command, "not an option of this command", "--markdown");
-		given |= OPTION_MARKDOWN;
+		bit = option == YAML ? OPTION_YAML : OPTION_MARKDOWN;
+		if (!(command->options & bit))
+			return refuse(command, "not an option of this command", option == YAML ? "--yaml" : "--markdown");
+		given |= bit;
 	}
 	if (optind < argc)
 		return refuse(command, "unexpected argument", argv[optind]);

@@ -12,6 +12,7 @@
 #include "api/request.h"
 #include "api/route.h"
 #include "api/server.h"
+#include "api/openapi.h"
 #include "api/site.h"
 #include "app/command.h"
 #include "app/version.h"
@@ -29,6 +30,7 @@
 struct service {
 	struct settings *settings;
 	struct site *site;
+	struct openapi *openapi;
 	struct db *db;
 	struct redis *redis;
 	struct cache *cache;
@@ -275,6 +277,7 @@ static int start_server(struct service *s, struct error *err)
 		.cache = s->cache,
 		.throttle = s->throttle,
 		.site = s->site,
+		.openapi = s->openapi,
 		.ready = answer_ready,
 		.alive = answer_alive,
 		.probe_arg = s,
@@ -302,6 +305,9 @@ static int start_all(struct service *s, struct error *err)
 	int r;
 
 	r = site_create(s->settings, &s->site, err);
+	s->openapi = openapi_create();
+	if (r >= 0 && !s->openapi)
+		r = error_set(err, ERR_NOMEM, "out of memory");
 	for (size_t i = 0; i < N_ELEMENTS(steps) && r >= 0; i++)
 		r = steps[i](s, err);
 	return r;
@@ -358,6 +364,7 @@ void service_destroy(struct service *s)
 	throttle_destroy(s->throttle);
 	redis_destroy(s->redis);
 	db_close(s->db);
+	openapi_destroy(s->openapi);
 	site_destroy(s->site);
 	settings_destroy(s->settings);
 	log_flush();

@@ -1,4 +1,5 @@
-/* egoejo settings and egoejo routes: tables of the program, printed. */
+/* egoejo settings, egoejo routes and egoejo openapi: tables of the program, printed. */
+#include "api/openapi.h"
 #include "api/route.h"
 #include "app/command.h"
 
@@ -25,5 +26,18 @@ int command_routes(unsigned given)
 
 	routes_init();
 	routes_print(&text);
+	return command_print(&text);
+}
+
+int command_openapi(unsigned given)
+{
+	CLEANUP(buf_finish) struct buf text = BUF_EMPTY;
+	bool as_yaml = given & OPTION_YAML;
+
+	routes_init();
+	if (!openapi_write(&text, as_yaml))
+		text.failed = true;
+	else if (!as_yaml)
+		buf_add_char(&text, '\n');
 	return command_print(&text);
 }

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 
 #include "api/dispatch.h"
+#include "api/openapi.h"
 #include "api/ready.h"
 #include "api/route.h"
 #include "api/site.h"
@@ -25,7 +26,7 @@ struct node {
 	struct db *db;
 	struct redis *redis;
 	struct cache *cache;
-	struct throttle *throttle; /* off, unless the settings say DISABLE_THROTTLE_FOR_TESTS=0 */
+	struct openapi *openapi;
 	struct api_context context;
 	struct worker http, executor;
 	bool healthy;        /* what the probes say */
@@ -102,19 +103,6 @@ static inline void node_open_cache(struct node *node)
 	assert_non_null(node->http.front);
 }
 
-static inline void node_open_throttle(struct node *node, const char *disabled)
-{
-	const struct throttle_config config = {
-		.rates = { [THROTTLE_ANON] = node->settings->throttle_anon,
-		           [THROTTLE_USER] = node->settings->throttle_user,
-		           [THROTTLE_METRICS] = node->settings->throttle_metrics },
-		.off = !disabled || strcmp(disabled, "0") != 0,
-	};
-
-	node->throttle = throttle_create(&config);
-	assert_non_null(node->throttle);
-}
-
 /* Opens with these settings (NAME=value, NULL at the end). */
 static inline struct node *node_open(const char *const *list)
 {
@@ -129,19 +117,20 @@ static inline struct node *node_open(const char *const *list)
 	if (settings_load(setting_from_list, source.arg, false, &node->settings, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(site_create(node->settings, &node->site, &err), 0);
+	node->openapi = openapi_create();
+	assert_non_null(node->openapi);
 	node_open_database(node);
 	node_open_cache(node);
 	snprintf(node->media_root, sizeof(node->media_root), "%s/media", node->folder);
 	if (strcmp(node->settings->media_root, "media") == 0) /* no test may write into the working directory */
 		node->settings->media_root = node->media_root;
-	node_open_throttle(node, setting_from_list("DISABLE_THROTTLE_FOR_TESTS", source.arg));
 	node->healthy = true;
 	node->context = (struct api_context){ .settings = node->settings,
 		                              .db = node->db,
 		                              .redis = node->redis,
 		                              .cache = node->cache,
-		                              .throttle = node->throttle,
 		                              .site = node->site,
+		                              .openapi = node->openapi,
 		                              .ready = node_probe,
 		                              .alive = node_probe,
 		                              .probe_arg = node };
@@ -165,11 +154,11 @@ static inline void node_close(struct node *node)
 	node_forget_request(node);
 	cache_front_destroy(node->http.front);
 	cache_destroy(node->cache);
-	throttle_destroy(node->throttle);
 	redis_destroy(node->redis);
 	db_disconnect(node->http.db);
 	db_disconnect(node->executor.db);
 	db_close(node->db);
+	openapi_destroy(node->openapi);
 	site_destroy(node->site);
 	settings_destroy(node->settings);
 	test_folder_remove(node->folder);
