@@ -48,3 +48,10 @@ int community_find(struct db_conn *db, struct arena *arena, struct str slug, str
 	*ret_community = found;
 	return 0;
 }
+
+int community_exists(struct db_conn *db, int64_t id)
+{
+	int64_t one;
+
+	return db_select_int(db, "SELECT 1 FROM core_community WHERE id = $1", DB_PARAMS(DB_INT(id)), &one);
+}

@@ -29,4 +29,7 @@ int community_list(struct db_conn *, struct arena *, struct db_rows *ret_communi
 /* One active community by its exact slug, with its newest COMMUNITY_PROJECTS_MAX projects; ERR_NOT_FOUND. */
 int community_find(struct db_conn *, struct arena *, struct str slug, struct community *ret_community);
 
+/* Whether there is such a community, active or not: 0 or ERR_NOT_FOUND. */
+int community_exists(struct db_conn *, int64_t id);
+
 #endif

@@ -233,6 +233,17 @@ static json_t *read_active(struct json_text active_oracles)
 	return active_oracles.text.s ? json_loadb(active_oracles.text.s, active_oracles.text.len, 0, NULL) : NULL;
 }
 
+bool oracle_list_is_valid(struct json_text active_oracles)
+{
+	json_t *list = read_active(active_oracles);
+	bool valid = json_is_array(list);
+
+	for (size_t i = 0; i < json_array_size(list) && valid; i++)
+		valid = json_is_string(json_array_get(list, i));
+	json_decref(list);
+	return valid;
+}
+
 bool oracle_any_active(struct json_text active_oracles)
 {
 	json_t *active = read_active(active_oracles);

@@ -43,6 +43,9 @@ struct oracle_report {
 	struct oracle_scores scores;
 };
 
+/* Whether a text is what active_oracles must be: a JSON array of texts. */
+bool oracle_list_is_valid(struct json_text active_oracles);
+
 /* Whether a project has any active oracle, known or not. */
 bool oracle_any_active(struct json_text active_oracles);
 

@@ -1,4 +1,4 @@
-#include "domain/project.h"
+#include "domain/project_impl.h"
 
 #include "domain/like_impl.h"
 
@@ -45,6 +45,17 @@ int project_list(struct db_conn *db, struct arena *arena, enum project_order ord
 int project_find(struct db_conn *db, struct arena *arena, int64_t id, struct project *ret_project)
 {
 	static const struct db_statement by_id = { FROM_PROJECT "WHERE p.id = $1", &project_row };
+
+	return db_select_one(db, &by_id, DB_PARAMS(DB_INT(id)), arena, ret_project);
+}
+
+int project_lock(struct db_conn *db, struct arena *arena, int64_t id, struct project *ret_project)
+{
+	static const struct db_statement by_id = {
+		.sqlite = FROM_PROJECT "WHERE p.id = $1",
+		.postgresql = FROM_PROJECT "WHERE p.id = $1 FOR UPDATE OF p",
+		.row = &project_row,
+	};
 
 	return db_select_one(db, &by_id, DB_PARAMS(DB_INT(id)), arena, ret_project);
 }

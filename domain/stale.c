@@ -8,9 +8,8 @@ static const struct stale_line {
 	enum change change;
 	const char *key;
 } stale_lines[] = {
-	{ CHANGE_PROJECT, "projets_list" },
-	{ CHANGE_PROJECT, "oracle_data:project:%id" },
-	{ CHANGE_CONTENT, "educational_contents_published" },
+	{ CHANGE_PROJECT, "projets_list" },       { CHANGE_PROJECT, "oracle_data:project:%id" },
+	{ CHANGE_PROJECT_SCORE, "projets_list" }, { CHANGE_CONTENT, "educational_contents_published" },
 	{ CHANGE_COMMUNITY, "projets_list" },
 };
 

@@ -10,9 +10,10 @@
 #include "cache/cache.h"
 
 /* CHANGE(name, description): what can change. */
-#define CHANGES(CHANGE)                                                                                     \
-	CHANGE(PROJECT, "a project was created, edited, deleted or boosted, or its 4P or embedding stored") \
-	CHANGE(CONTENT, "a content was created, moved, edited, liked or commented, or lost its file")       \
+#define CHANGES(CHANGE)                                                                               \
+	CHANGE(PROJECT, "a project was created, edited or deleted, or its embedding stored")          \
+	CHANGE(PROJECT_SCORE, "a project was boosted, or its 4P stored")                              \
+	CHANGE(CONTENT, "a content was created, moved, edited, liked or commented, or lost its file") \
 	CHANGE(COMMUNITY, "a community was deleted")
 
 enum change {

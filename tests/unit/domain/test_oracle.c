@@ -239,6 +239,17 @@ static void test_oracle__unknown_ones_are_reported_and_ten_are_asked(void **stat
 	assert_int_equal(json_array_size(at(f, "aggregated_metrics.p3_contributions.co2_score")), 1);
 }
 
+static void test_oracle__a_valid_list_is_of_texts(void **state)
+{
+	assert_true(oracle_list_is_valid((struct json_text){ STR("[]") }));
+	assert_true(oracle_list_is_valid((struct json_text){ STR("[\"a\", \"\"]") }));
+	assert_false(oracle_list_is_valid((struct json_text){ STR("[\"a\", 1]") }));
+	assert_false(oracle_list_is_valid((struct json_text){ STR("[null]") }));
+	assert_false(oracle_list_is_valid((struct json_text){ STR("\"co2_avoided\"") }));
+	assert_false(oracle_list_is_valid((struct json_text){ STR("{\"a\": \"b\"}") }));
+	assert_false(oracle_list_is_valid((struct json_text){ STR("null") }));
+}
+
 static void test_oracle__two_together(void **state)
 {
 	struct fixture *f = *state;
@@ -278,6 +289,7 @@ int main(void)
 		CASE(test_oracle__a_report_is_kept_until_the_project_changes),
 		CASE(test_oracle__what_is_broken_in_the_cache_is_a_miss),
 		CASE(test_oracle__unknown_ones_are_reported_and_ten_are_asked),
+		CASE(test_oracle__a_valid_list_is_of_texts),
 		CASE(test_oracle__two_together),
 		CASE(test_oracle__without_memory),
 	};

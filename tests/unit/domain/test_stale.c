@@ -69,6 +69,16 @@ static void test_stale__a_project(void **state)
 	assert_gone(f, "100010");
 }
 
+/* What oracles say does not depend on it. */
+static void test_stale__a_project_score(void **state)
+{
+	struct fixture *f = *state;
+
+	fill(f);
+	stale_after(f->cache, &f->budget, CHANGE_PROJECT_SCORE, 7);
+	assert_gone(f, "100000");
+}
+
 static void test_stale__a_content(void **state)
 {
 	struct fixture *f = *state;
@@ -110,6 +120,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_stale__a_project, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stale__a_project_score, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale__a_content, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale__a_community, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale__every_change_makes_something_stale, setup, teardown),
