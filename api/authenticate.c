@@ -1,10 +1,15 @@
 /*
+ * Credentials that are refused draw on the anonymous allowance (accounts.md D2): whoever has used it up gets 429 instead,
+ * and no password of his is looked at.
+ *
  * One scheme after the other: the first whose name matches decides. Each ends with an account in the request's arena, with
  * 403 and a code that says which step failed (never why a token or a password was wrong), or with 5xx when nobody knows.
  */
 #include "api/authenticate.h"
 
+#include "api/client_address.h"
 #include "api/reply.h"
+#include "api/throttling.h"
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -36,6 +41,8 @@ static bool refuse(struct request *req, const char *code, const char *detail, co
 {
 	struct buf b = BUF_EMPTY;
 
+	if (!throttle_failure_or_reply(req, client_address(req), (struct str){ NULL, 0 }))
+		return false;
 	buf_add_text(&b, "{\"detail\":");
 	json_add_text(&b, detail);
 	buf_add_text(&b, ",\"code\":");
@@ -136,26 +143,30 @@ static bool read_basic(struct arena *a, struct str text, struct str *ret_usernam
 	return true;
 }
 
-static bool refuse_basic(struct request *req)
+static bool refuse_basic(struct request *req, struct str username)
 {
-	reply_detail(req, 403, "Nom d'utilisateur ou mot de passe non valide.");
+	if (throttle_failure_or_reply(req, client_address(req), username))
+		reply_detail(req, 403, "Nom d'utilisateur ou mot de passe non valide.");
 	return false;
 }
 
 static bool authenticate_basic(struct request *req, const struct str *words, size_t n)
 {
-	struct str founders = str_of(req->worker->context->settings->founder_group_name), username, password;
+	struct str founders = str_of(req->worker->context->settings->founder_group_name), password;
+	struct str username = { NULL, 0 };
 	struct account *account = arena_alloc(&req->arena, sizeof(*account));
 	int r;
 
 	if (n != 2 || !account || !read_basic(&req->arena, words[1], &username, &password))
-		return refuse_basic(req);
+		return refuse_basic(req, username);
+	if (!throttle_credentials_or_reply(req, client_address(req), username))
+		return false;
 	r = account_authenticate(req->worker->db, &req->arena, username, password, founders, account);
 	if (r == ERR_LIMIT)
 		log_write(LOG_WARNING, "http", "auth.hash_refused", LOG_FIELDS(LOG_STR("request_id", req->id)),
 		          "the stored hash of an account asks for more than is computed");
 	if (r == ERR_FORBIDDEN || r == ERR_LIMIT)
-		return refuse_basic(req);
+		return refuse_basic(req, username);
 	if (r < 0)
 		reply_error(req, r);
 	else

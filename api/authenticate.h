@@ -14,7 +14,7 @@ bool authenticate_is_basic(const struct request *);
 
 /*
  * Sets req->caller; NULL when there are no credentials, or of a scheme that we do not know. False: 403 has been answered,
- * or 5xx. The thread that serves the request; for Basic credentials that of the executor for passwords.
+ * 429, or 5xx. The thread that serves the request; for Basic credentials that of the executor for passwords.
  */
 bool authenticate_or_reply(struct request *);
 

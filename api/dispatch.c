@@ -2,7 +2,8 @@
  * The order of treatment of http.md section 1 is the array `gates`: each gate lets the request pass, or answers it. What
  * passes all of them reaches its handler: in place, or, for SLOW routes, on an executor thread.
  *
- *   preflight -> route -> host -> https -> path -> (API only: negotiation -> credentials -> permission) -> method -> body -> handler
+ *   preflight -> route -> host -> https -> path -> (API only: negotiation -> credentials -> permission -> throttle) ->
+ *   method -> body -> handler
  *
  * Basic credentials cost a password hash: the request goes to the executor for passwords, and the gates go on there, from
  * the one that asked for it. The last step before a handler that takes a body is parsing it (400), on the thread that runs the handler.
@@ -20,6 +21,7 @@
 #include "api/route.h"
 #include "api/serve_cached_impl.h"
 #include "api/site.h"
+#include "api/throttling.h"
 #include "api/upload.h"
 #include "base/clock.h"
 
@@ -214,6 +216,19 @@ static bool gate_permission(struct request *req)
 	return false;
 }
 
+static bool applies_cache(const struct request *req)
+{
+	const struct cached_policy *policy = req->route->cached;
+
+	return policy && req->worker->front && policy->applies(req);
+}
+
+/* A list that will be in level 1, and measures, are not worth a trip to Redis. */
+static bool gate_throttle(struct request *req)
+{
+	return throttle_or_reply(req, (req->resource->traits & TRAIT_MEASURES) || (req->route && applies_cache(req)));
+}
+
 /* OPTIONS of an API view describes it (http.md 5). */
 static void reply_options(struct request *req)
 {
@@ -270,8 +285,9 @@ struct gate {
 };
 
 static const struct gate gates[] = {
-	{ gate_preflight, false },  { gate_route, false },      { gate_host, false },      { gate_https, false },  { gate_path, false },
-	{ gate_negotiation, true }, { gate_credentials, true }, { gate_permission, true }, { gate_method, false }, { gate_body, true },
+	{ gate_preflight, false }, { gate_route, false },      { gate_host, false },       { gate_https, false },
+	{ gate_path, false },      { gate_negotiation, true }, { gate_credentials, true }, { gate_permission, true },
+	{ gate_throttle, true },   { gate_method, false },     { gate_body, true },
 };
 
 /* The handler, and before it the body, which is parsed once: on the executor for SLOW routes. */
@@ -289,13 +305,6 @@ static void call_handler(struct request *req)
 }
 
 /* ---- entry points ---- */
-
-static bool applies_cache(const struct request *req)
-{
-	const struct cached_policy *policy = req->route->cached;
-
-	return policy && req->worker->front && policy->applies(req);
-}
 
 /* The scheme and host of absolute URLs; no copy when a front already knows it is not worth it. */
 static bool set_origin_prefix(struct request *req)

@@ -115,6 +115,7 @@ struct request {
 	struct str host;                 /* Host, checked */
 	bool secure;                     /* the client used https */
 	bool peer_trusted;               /* the peer is in TRUSTED_PROXIES */
+	struct str client;               /* for client_address: read it by that */
 	const struct account *caller;    /* who asks, once the gates have found out; NULL: nobody signed in */
 	struct body_value *parsed;       /* the body as a value, while the handler of an unsafe method runs; else NULL */
 	struct str origin_prefix; /* scheme://host of this request, for absolute URLs; CACHED_ORIGIN_MARK while a shared value is made */

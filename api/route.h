@@ -18,7 +18,8 @@ enum resource_traits {
 	TRAIT_HIDES_HEAD = 4,
 	TRAIT_SIGNED_WRITES = 8,
 	TRAIT_NO_CREDENTIALS = 16,
-	TRAIT_YAML = 32
+	TRAIT_MEASURES = 32,
+	TRAIT_YAML = 64
 };
 
 struct cached_policy {

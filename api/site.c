@@ -257,8 +257,7 @@ static bool network_has(const struct network *net, int family, const unsigned ch
 	return rest == 0 || ((net->address[whole] ^ address[whole]) >> (8 - rest)) == 0;
 }
 
-/* The bytes of an address, a mapped IPv4 one as IPv4. */
-static int address_bytes(const struct sockaddr_storage *peer, const unsigned char **ret_bytes)
+int site_address_bytes(const struct sockaddr_storage *peer, const unsigned char **ret_bytes)
 {
 	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
 
@@ -277,7 +276,7 @@ static int address_bytes(const struct sockaddr_storage *peer, const unsigned cha
 bool site_trusts(const struct site *site, const struct sockaddr_storage *peer)
 {
 	const unsigned char *bytes;
-	int family = address_bytes(peer, &bytes);
+	int family = site_address_bytes(peer, &bytes);
 
 	for (size_t i = 0; i < site->n_proxies; i++)
 		if (network_has(&site->proxies[i], family, bytes))
@@ -288,7 +287,7 @@ bool site_trusts(const struct site *site, const struct sockaddr_storage *peer)
 bool site_is_loopback(const struct sockaddr_storage *peer)
 {
 	const unsigned char *bytes;
-	int family = address_bytes(peer, &bytes);
+	int family = site_address_bytes(peer, &bytes);
 
 	if (family == AF_INET)
 		return bytes[0] == 127;

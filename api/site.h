@@ -38,6 +38,9 @@ const char *site_allowed_origin(const struct site *, struct str origin);
 /* Whether the address is in TRUSTED_PROXIES; a mapped IPv4 address counts as IPv4. */
 bool site_trusts(const struct site *, const struct sockaddr_storage *peer);
 
+/* The bytes of an address, a mapped IPv4 one as IPv4; its family (4 bytes for AF_INET, 16 for AF_INET6). */
+int site_address_bytes(const struct sockaddr_storage *, const unsigned char **ret_bytes);
+
 /* Whether the address is the machine's own (127.0.0.0/8, ::1). */
 bool site_is_loopback(const struct sockaddr_storage *peer);
 

@@ -26,6 +26,7 @@ struct node {
 	struct db *db;
 	struct redis *redis;
 	struct cache *cache;
+	struct throttle *throttle; /* off, unless the settings say DISABLE_THROTTLE_FOR_TESTS=0 */
 	struct openapi *openapi;
 	struct api_context context;
 	struct worker http, executor;
@@ -103,6 +104,19 @@ static inline void node_open_cache(struct node *node)
 	assert_non_null(node->http.front);
 }
 
+static inline void node_open_throttle(struct node *node, const char *disabled)
+{
+	const struct throttle_config config = {
+		.rates = { [THROTTLE_ANON] = node->settings->throttle_anon,
+		           [THROTTLE_USER] = node->settings->throttle_user,
+		           [THROTTLE_METRICS] = node->settings->throttle_metrics },
+		.off = !disabled || strcmp(disabled, "0") != 0,
+	};
+
+	node->throttle = throttle_create(&config);
+	assert_non_null(node->throttle);
+}
+
 /* Opens with these settings (NAME=value, NULL at the end). */
 static inline struct node *node_open(const char *const *list)
 {
@@ -124,11 +138,13 @@ static inline struct node *node_open(const char *const *list)
 	snprintf(node->media_root, sizeof(node->media_root), "%s/media", node->folder);
 	if (strcmp(node->settings->media_root, "media") == 0) /* no test may write into the working directory */
 		node->settings->media_root = node->media_root;
+	node_open_throttle(node, setting_from_list("DISABLE_THROTTLE_FOR_TESTS", source.arg));
 	node->healthy = true;
 	node->context = (struct api_context){ .settings = node->settings,
 		                              .db = node->db,
 		                              .redis = node->redis,
 		                              .cache = node->cache,
+		                              .throttle = node->throttle,
 		                              .site = node->site,
 		                              .openapi = node->openapi,
 		                              .ready = node_probe,
@@ -154,6 +170,7 @@ static inline void node_close(struct node *node)
 	node_forget_request(node);
 	cache_front_destroy(node->http.front);
 	cache_destroy(node->cache);
+	throttle_destroy(node->throttle);
 	redis_destroy(node->redis);
 	db_disconnect(node->http.db);
 	db_disconnect(node->executor.db);
