@@ -13,6 +13,7 @@
 
 #include "api/dispatch.h"
 #include "api/recv.h"
+#include "api/reply.h"
 #include "api/transport_impl.h"
 #include "base/mem.h"
 
@@ -59,6 +60,7 @@ static void exchange_give(struct http_thread *t, struct exchange *ex)
 {
 	struct arena arena;
 
+	reply_drop_file(&ex->request.reply);
 	arena_reset(&ex->request.arena);
 	if (t->n_free >= FREE_EXCHANGES) {
 		arena_finish(&ex->request.arena);

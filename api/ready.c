@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
+#include "api/conditional.h"
 #include "base/mem.h"
 
 #define SMALLEST_CODED_BYTES 200 /* below this a coding saves nothing on the wire */
@@ -109,17 +110,5 @@ struct str ready_body(struct ready *ready, enum coding *coding)
 
 bool ready_matches(const struct ready *ready, struct str if_none_match)
 {
-	struct str opaque = { ready->etag + 2, strlen(ready->etag) - 2 };
-	struct str item;
-
-	while (str_split(&if_none_match, ',', &item)) {
-		item = str_trim(item);
-		if (str_is(item, "*"))
-			return true;
-		if (str_starts(item, "W/"))
-			item = (struct str){ item.s + 2, item.len - 2 };
-		if (str_equal(item, opaque))
-			return true;
-	}
-	return false;
+	return etag_is_named(if_none_match, str_of(ready->etag));
 }

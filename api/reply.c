@@ -5,13 +5,23 @@
  */
 #include "api/reply.h"
 
+#include <unistd.h>
+
 #include "api/ready.h"
 #include "base/log.h"
 
 #define JSON_TYPE "application/json"
 
+void reply_drop_file(struct reply *reply)
+{
+	if (reply->has_file)
+		close(reply->file);
+	reply->has_file = false;
+}
+
 static void set(struct request *req, int status, struct str body, const char *type)
 {
+	reply_drop_file(&req->reply);
 	req->reply.status = status;
 	req->reply.ready = NULL;
 	req->reply.body = body;
@@ -99,6 +109,15 @@ void reply_field_error(struct request *req, const char *field, const char *text)
 void reply_empty(struct request *req, int status)
 {
 	set(req, status, (struct str){ "", 0 }, NULL);
+}
+
+void reply_file_take(struct request *req, int status, const char *content_type, int fd, uint64_t offset, uint64_t n)
+{
+	set(req, status, (struct str){ "", 0 }, content_type);
+	req->reply.has_file = true;
+	req->reply.file = fd;
+	req->reply.file_offset = offset;
+	req->reply.file_bytes = n;
 }
 
 void reply_text(struct request *req, int status, struct str body, const char *content_type)

@@ -37,6 +37,12 @@ void reply_empty(struct request *, int status);
 /* A plain text body that lives as long as the request. */
 void reply_text(struct request *, int status, struct str body, const char *content_type);
 
+/* A part of an open file, which is taken and closed with the answer; it is sent without being read into memory. */
+void reply_file_take(struct request *, int status, const char *content_type, int fd, uint64_t offset, uint64_t n);
+
+/* Closes the file of an answer that is not sent; harmless without one. */
+void reply_drop_file(struct reply *);
+
 /*
  * A ready response with its ETag; 304 when If-None-Match names it; compressed as Accept-Encoding allows. Borrowed until
  * the answer is sent.

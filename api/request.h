@@ -71,11 +71,14 @@ enum coding { CODING_IDENTITY, CODING_GZIP, CODING_BROTLI, CODINGS };
  * headers of http.md 10 are not listed here: the transport adds them to every answer.
  */
 struct reply {
-	int status;               /* 0 = not answered yet */
-	int error;                /* the ERR_ code that reply_error translated; 0 = none */
-	struct ready *ready;      /* or NULL */
-	enum coding coding;       /* which form of ready */
-	struct str body;          /* when not ready; may be empty */
+	int status;          /* 0 = not answered yet */
+	int error;           /* the ERR_ code that reply_error translated; 0 = none */
+	struct ready *ready; /* or NULL */
+	enum coding coding;  /* which form of ready */
+	struct str body;     /* when neither ready nor a file; may be empty */
+	bool has_file;       /* file is open, and closed with the answer */
+	int file;            /* the body is a part of it: */
+	uint64_t file_offset, file_bytes;
 	const char *content_type; /* NULL = none */
 	struct reply_header headers[REPLY_MAX_HEADERS];
 	size_t n_headers;

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "api/conditional.h"
 #include "api/ready.h"
 #include "api/site.h"
 #include "api/transport_impl.h"
@@ -109,15 +109,29 @@ static struct MHD_Response *create_from_ready(const struct reply *reply, enum co
 	return response;
 }
 
+/* The response of a file; takes the descriptor, which libmicrohttpd closes. */
+static struct MHD_Response *create_from_file(struct reply *reply, size_t *ret_bytes)
+{
+	struct MHD_Response *response = MHD_create_response_from_fd_at_offset64(reply->file_bytes, reply->file, reply->file_offset);
+
+	if (response)
+		reply->has_file = false;
+	*ret_bytes = reply->file_bytes;
+	return response;
+}
+
 /* NULL without memory. */
 static struct MHD_Response *create(struct exchange *ex, size_t *ret_bytes)
 {
-	const struct reply *reply = &ex->request.reply;
+	struct reply *reply = &ex->request.reply;
 	enum coding coding = reply->coding;
 	struct draft d = { NULL, false };
 
 	if (reply->ready) {
 		d.response = create_from_ready(reply, &coding, ret_bytes);
+	} else if (reply->has_file) {
+		coding = CODING_IDENTITY;
+		d.response = create_from_file(reply, ret_bytes);
 	} else {
 		coding = CODING_IDENTITY;
 		*ret_bytes = reply->body.len;
@@ -256,13 +270,10 @@ static void add_line(struct buf *b, const char *name, const char *value)
 
 static void add_date(struct buf *b)
 {
-	time_t now = (time_t)(clock_now().us / US_PER_S);
-	char text[40];
-	struct tm tm;
+	char text[HTTP_DATE_SIZE];
 
-	if (gmtime_r(&now, &tm) &&
-	    strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm)) /* the C locale, which main leaves alone */
-		add_line(b, "Date", text);
+	http_date_format(clock_now().us / US_PER_S, text);
+	add_line(b, "Date", text);
 }
 
 void respond_raw(int fd, int status, const char *detail)

@@ -145,7 +145,7 @@ static bool segment_fits(const char *kind, size_t kind_len, struct str segment)
 				return false;
 		return true;
 	}
-	return kind_len == 4 || str_find(segment, '.') < 0; /* slug, or id */
+	return kind_len == 4 || str_find(segment, '.') < 0; /* slug or path, or id */
 }
 
 static bool pattern_fits(const char *p, struct str path, struct str ret_params[2])
@@ -155,7 +155,7 @@ static bool pattern_fits(const char *p, struct str path, struct str ret_params[2
 	while (*p) {
 		if (*p == '{') {
 			size_t kind_len = strcspn(p + 1, "}");
-			ptrdiff_t slash = str_find(path, '/');
+			ptrdiff_t slash = strncmp(p, "{path}", 6) == 0 ? -1 : str_find(path, '/');
 			struct str segment = { path.s, slash < 0 ? path.len : (size_t)slash };
 
 			if (n_params == 2 || !segment_fits(p + 1, kind_len, segment))

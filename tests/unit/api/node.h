@@ -11,6 +11,7 @@
 #include "api/dispatch.h"
 #include "api/openapi.h"
 #include "api/ready.h"
+#include "api/reply.h"
 #include "api/route.h"
 #include "api/site.h"
 #include "base/clock.h"
@@ -159,6 +160,7 @@ static inline void node_forget_request(struct node *node)
 {
 	if (!node->req)
 		return;
+	reply_drop_file(&node->req->reply);
 	arena_finish(&node->req->arena);
 	free(node->req);
 	node->req = NULL;

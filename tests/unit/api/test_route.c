@@ -24,6 +24,8 @@ static void sample_path(const char *pattern, char *path, size_t size)
 			sample = "some-id";
 		else if (strncmp(pattern, "{slug}", 6) == 0)
 			sample = "a.slug";
+		else if (strncmp(pattern, "{path}", 6) == 0)
+			sample = "a/b.c";
 		assert_true(*pattern != '{' || sample);
 		if (sample)
 			n += (size_t)snprintf(path + n, size - n, "%s", sample), pattern += strcspn(pattern, "}") + 1;
@@ -107,7 +109,7 @@ static void test_route__patterns_are_well_formed(void **state)
 	(void)state;
 	for (size_t i = 0; i < n; i++) {
 		const char *p = r[i].pattern;
-		bool ends_in_slash = p[strlen(p) - 1] == '/';
+		bool ends_in_slash = p[strlen(p) - 1] == '/' || strstr(p, "{path}");
 
 		assert_int_equal(p[0], '/');
 		assert_null(strstr(p, "//"));
@@ -153,6 +155,7 @@ static void test_route__allow(void **state)
 	assert_allow("/", "GET, HEAD");
 	assert_allow("/livez", "GET, HEAD");
 	assert_allow("/api/health/", "GET, HEAD");
+	assert_allow("/media/a/b.png", "GET, HEAD");
 	assert_allow("/api/", "GET, HEAD, OPTIONS");
 	assert_allow("/api/projets/", "GET, POST, HEAD, OPTIONS");
 	assert_allow("/api/projets/1/", "GET, PUT, PATCH, DELETE, HEAD, OPTIONS");
