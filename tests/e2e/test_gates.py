@@ -7,6 +7,7 @@ What each caller must get follows from the access word of the line; what differs
 import pytest
 
 from lib import people, routes, tokens
+from lib.world import World
 
 # Who passes the gate of each word. The inactive never do (their own test is below).
 PASSES = {
@@ -31,59 +32,22 @@ QUERIES = {"/api/projets/search/": "?q=projet"}
 # no file is stored here.
 NEVER_FOUND = ("PATCH /api/monitoring/alerts/list/", "GET /media/{path}")
 
-SETTINGS = dict(DISABLE_THROTTLE_FOR_TESTS=1, ENABLE_SAKA="true", SAKA_PROJECT_BOOST_ENABLED="true", ADMIN_TOKEN="the-token-of-the-tools")
-
 
 @pytest.fixture(scope="module")
 def table():
     return routes.table()
 
 
-class World:
-    """A database with a row of every kind and a cast, and a server on it."""
-
-    OBJECTS = {
-        "/api/projets/": ("core_projet", {}),
-        "/api/contents/": ("core_educationalcontent", {}),
-        "/api/help-requests/": ("core_helprequest", {}),
-        "/api/audit/logs/": ("core_auditlog", {}),
-        "/api/monitoring/alerts/": ("monitoring_alert", {}),
-        "/api/communities/": ("core_community", {}),
-    }
-
-    def __init__(self, database, start_server):
-        self.database = database
-        self.made = 0
-        self.cast = people.add_cast(database)
-        self.server = start_server(database.url, **SETTINGS)
-        self.client = self.server.client()
-
-    def make_object(self, pattern):
-        """A new row for a path's parameter, and what stands for it in the path."""
-        prefix = pattern.partition("{")[0]
-        if prefix not in self.OBJECTS:
-            return 1
-        table, columns = self.OBJECTS[prefix]
-        self.made += 1
-        slug = f"ligne-{self.made}"
-        if table in ("core_educationalcontent", "core_community"):
-            columns = {**columns, "slug": slug}
-        number = self.database.insert(table, **columns)
-        return slug if "{slug}" in pattern else number
-
-    def headers_of(self, caller):
-        return {} if caller == "anonymous" else self.cast[caller].headers
-
-    def ask(self, route, headers, method=None):
-        target = route.path(self.make_object(route.pattern)) + QUERIES.get(route.pattern, "")
-        return self.client.request(method or route.method, target, headers, b"" if route.writes else None)
-
-
 @pytest.fixture
 def world(database, start_server):
     made = World(database, start_server)
     yield made
-    made.client.close()
+    made.close()
+
+
+def ask(world, route, headers, method=None):
+    target = world.path(route) + QUERIES.get(route.pattern, "")
+    return world.request(method or route.method, target, headers, b"" if route.writes else None)
 
 
 def is_refusal(answer):
@@ -124,7 +88,7 @@ def test_everybody_gets_what_the_table_says(world, table):
                 headers = people.add_person(world.database, caller, f"leaver-{caller}").headers  # the account may go with it
             else:
                 headers = world.headers_of(caller)
-            answer = world.ask(route, headers)
+            answer = ask(world, route, headers)
             if not expected(route, caller)(answer):
                 wrong.append(f"{route} ({route.access}) by {caller}: {answer.status} {answer.raw[:120]!r}")
     assert wrong == []
@@ -136,7 +100,7 @@ def test_head_passes_the_same_gate_as_get(world, table):
         if route.method != "GET" or not route.is_api:
             continue
         for caller in ("anonymous", "ordinary", "staff"):
-            get, head = (world.ask(route, world.headers_of(caller), method) for method in ("GET", "HEAD"))
+            get, head = (ask(world, route, world.headers_of(caller), method) for method in ("GET", "HEAD"))
             if head.status != get.status or head.raw:
                 wrong.append(f"{route} by {caller}: GET {get.status}, HEAD {head.status}")
     assert wrong == []
@@ -166,7 +130,7 @@ def test_credentials_that_are_none_open_no_route(world, table):
         for route in table:
             if not route.is_api or route.pattern in BLIND or route.access == "admin_token":
                 continue
-            answer = world.ask(route, headers)
+            answer = ask(world, route, headers)
             if answer.status != 403 or "detail" not in answer.json or answer.json.get("code") != code:
                 wrong.append(f"{route} with {name}: {answer.status} {answer.raw[:120]!r}")
     assert wrong == []
@@ -176,7 +140,7 @@ def test_routes_outside_the_api_do_not_look_at_credentials(world, table):
     for headers, _ in bad_credentials(world).values():
         for route in table:
             if route.pattern in BLIND or (not route.is_api and route.pattern != "/metrics"):
-                answer = world.ask(route, headers)
+                answer = ask(world, route, headers)
                 assert answer.status == 501 if route.later else let_through(route, answer), route
 
 
@@ -186,7 +150,7 @@ def test_a_scheme_that_is_none_of_ours_is_no_credentials(world, table):
     wrong = []
     for value in (f"bearer {token}", f"JWT {token}", token, ""):
         for route in table:
-            if route.is_api and not expected(route, "anonymous")(world.ask(route, {"Authorization": value})):
+            if route.is_api and not expected(route, "anonymous")(ask(world, route, {"Authorization": value})):
                 wrong.append(f"{route} with {value[:12]!r}")
     assert wrong == []
 
@@ -199,10 +163,10 @@ def test_an_unsafe_method_that_is_not_there(world, table):
         if not any_route.is_api or any_route.access == "admin_token":
             continue
         for method in {"POST", "PUT", "PATCH", "DELETE"} - set(methods):
-            answer = world.ask(any_route, world.cast["staff"].headers, method)
+            answer = ask(world, any_route, world.cast["staff"].headers, method)
             if answer.status != 405 or method in answer.headers["Allow"]:
                 wrong.append(f"{method} {pattern} by staff: {answer.status}")
-            answer = world.ask(any_route, {}, method)
+            answer = ask(world, any_route, {}, method)
             closed = all(route.access != "anyone" for route in methods.values())
             if answer.status not in ((403,) if closed else (403, 405)):
                 wrong.append(f"{method} {pattern} by nobody: {answer.status}")

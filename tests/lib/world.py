@@ -1,0 +1,48 @@
+"""A database with a cast of accounts and rows of every kind, and a server on it: what tests that walk the table of routes ask."""
+
+from lib import people
+
+SETTINGS = dict(DISABLE_THROTTLE_FOR_TESTS=1, ENABLE_SAKA="true", SAKA_PROJECT_BOOST_ENABLED="true", ADMIN_TOKEN="the-token-of-the-tools")
+
+# What stands before the first parameter of a path → the table whose row it names.
+OBJECTS = {
+    "/api/projets/": "core_projet",
+    "/api/contents/": "core_educationalcontent",
+    "/api/help-requests/": "core_helprequest",
+    "/api/audit/logs/": "core_auditlog",
+    "/api/monitoring/alerts/": "monitoring_alert",
+    "/api/communities/": "core_community",
+}
+WITH_SLUG = ("core_educationalcontent", "core_community")
+
+
+class World:
+    def __init__(self, database, start_server, **settings):
+        self.database = database
+        self.made = 0
+        self.cast = people.add_cast(database)
+        self.server = start_server(database.url, **{**SETTINGS, **settings})
+        self.client = self.server.client(timeout=30)
+
+    def make_object(self, pattern, **columns):
+        """A new row for the parameter of a path, and what stands for it there."""
+        table = OBJECTS.get(pattern.partition("{")[0])
+        if not table:
+            return 1
+        self.made += 1
+        if table in WITH_SLUG:
+            columns = {"slug": f"ligne-{self.made}", **columns}
+        number = self.database.insert(table, **columns)
+        return columns["slug"] if "{slug}" in pattern else number
+
+    def path(self, route):
+        return route.path(self.make_object(route.pattern))
+
+    def headers_of(self, caller):
+        return {} if caller == "anonymous" else self.cast[caller].headers
+
+    def request(self, method, target, headers=None, body=None):
+        return self.client.request(method, target, headers, body)
+
+    def close(self):
+        self.client.close()
