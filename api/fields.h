@@ -138,9 +138,12 @@ struct fields {
 /* For .each of a SHAPE: EACH(INT), EACH(OBJECT, .of = &x_fields); of a list of lists the inner one is a static SHAPE. */
 #define EACH(KIND, ...) (&(const struct field){ .kind = FIELD_##KIND, ##__VA_ARGS__ })
 
+/* For .pattern: what str_trim_unicode takes off, as the inside of a class. */
+#define FIELD_WHITE "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
+
 /* The parameter ?page= of page_or_reply. */
-#define PAGE_PARAMETER                                                                                   \
-	SHAPE("page", TEXT, .flags = FIELD_BLANK, .pattern = "^(\\s*\\+?0*[1-9][0-9]{0,17}\\s*|last)?$", \
+#define PAGE_PARAMETER                                                                                                               \
+	SHAPE("page", TEXT, .flags = FIELD_BLANK, .pattern = "^([" FIELD_WHITE "]*\\+?0*[1-9][0-9]{0,17}[" FIELD_WHITE "]*|last)?$", \
 	      .meaning = "Numéro de la page, à partir de 1, ou « last ».")
 
 #define SHAPES(table)                                           \

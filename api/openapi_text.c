@@ -6,8 +6,7 @@
 
 #include <stdio.h>
 
-/* What str_trim_unicode takes off, as the inside of a class. */
-#define WHITE "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
+#define WHITE FIELD_WHITE
 #define PAD   "[" WHITE "]*"
 
 /* A day that exists: of months of 31 days, of 30, of February, and the 29th of leap years; from the year 1000 on. */

@@ -94,7 +94,8 @@ static const struct fields search_fields_without_warning = { search_field_list, 
 	                                                     sizeof(struct search_answer) };
 
 static const struct field project_search_query_list[] = {
-	SHAPE("q", TEXT, .flags = FIELD_REQUIRED, .pattern = "^\\s*[^\\s\\x00-\\x20].*[^\\s\\x00-\\x20]\\s*$",
+	SHAPE("q", TEXT, .flags = FIELD_REQUIRED,
+	      .pattern = "^[" FIELD_WHITE "]*[^" FIELD_WHITE "\\x00][^\\x00]*[^" FIELD_WHITE "\\x00][" FIELD_WHITE "]*$",
 	      .meaning = "Ce qui est cherché, deux caractères au moins."),
 };
 const struct fields project_search_query = SHAPES(project_search_query_list);
