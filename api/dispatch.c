@@ -35,28 +35,6 @@ static bool is_safe(enum method m)
 	return m == METHOD_GET || m == METHOD_HEAD || m == METHOD_OPTIONS;
 }
 
-/* Splits the target, applies the /api/api/ rule, decodes the path. False when it cannot be decoded. */
-static bool read_target(struct request *req)
-{
-	struct str target = req->target;
-	ptrdiff_t mark = str_find(target, '?');
-
-	req->query = (struct str){ "", 0 };
-	if (mark >= 0) {
-		req->query = (struct str){ target.s + mark + 1, target.len - (size_t)mark - 1 };
-		target.len = (size_t)mark;
-	}
-	if (str_starts(target, "/api/api/")) {
-		target.s += 4;
-		target.len -= 4;
-	}
-	req->raw_path = req->path = target;
-	if (str_find(target, '%') < 0)
-		return str_valid_utf8(target);
-	req->path = str_percent_decode(&req->arena, target, false);
-	return req->path.s && str_valid_utf8(req->path) && str_find(req->path, '\0') < 0;
-}
-
 static void add_cors(struct request *req)
 {
 	req->reply.cors_origin = site_allowed_origin(site_of(req), req->headers.origin);
@@ -93,7 +71,7 @@ static bool gate_preflight(struct request *req)
 /* Finds the resource; whether it exists is said later, after host and https. */
 static bool gate_route(struct request *req)
 {
-	if (!read_target(req)) {
+	if (!dispatch_read_target(req)) {
 		reply_detail(req, 400, "Le chemin n'est pas de l'UTF-8 valide.");
 		return false;
 	}
@@ -272,6 +250,10 @@ static bool gate_body(struct request *req)
 		req->reply.close = true;
 		return false;
 	}
+	if (req->body_error) {
+		reply_error(req, req->body_error);
+		return false;
+	}
 	if (has_body(req->method) && req->body.len && body_kind(req->headers.content_type) == BODY_OTHER) {
 		reply_detail(req, 415, "Type de média non pris en charge.");
 		return false;
@@ -381,11 +363,6 @@ void dispatch_refused(struct request *req, int status, const char *detail)
 	req->reply.allow = NULL;
 	reply_detail(req, status, detail);
 	req->reply.close = true;
-}
-
-int64_t dispatch_body_limit(const struct request *req)
-{
-	return req->worker->context->settings->max_body_bytes;
 }
 
 void not_built(struct request *req)

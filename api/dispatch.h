@@ -27,7 +27,14 @@ void dispatch_busy(struct request *);
 /* A request that the guard refuses before routing: status 400, 408, 413, 414, 431 or 426, JSON {"detail"}; the connection closes. */
 void dispatch_refused(struct request *, int status, const char *detail);
 
-/* The body limit of this request, known from method, target and Content-Type before the body is read; bytes. */
-int64_t dispatch_body_limit(const struct request *);
+/*
+ * The body limit of this request, known from its head before the body is read; bytes. Says in req->takes_upload whether it
+ * may be a long one, with files: on routes with the trait UPLOADS, multipart, from a caller with credentials that may be
+ * good. Those are MAX_UPLOAD_BYTES and 1 MiB.
+ */
+int64_t dispatch_body_limit(struct request *);
+
+/* Splits the target, applies the /api/api/ rule, decodes the path: req->path, raw_path, query. False when it cannot be decoded. */
+bool dispatch_read_target(struct request *);
 
 #endif

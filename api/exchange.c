@@ -15,9 +15,9 @@
 #include "api/recv.h"
 #include "api/reply.h"
 #include "api/transport_impl.h"
+#include "base/log.h"
 #include "base/mem.h"
 
-#define FIRST_BODY_BYTES    (64 * 1024)         /* a longer body gets room as it comes */
 #define MAX_DISCARDED_BYTES (16 * 1024 * 1024)  /* of a chunked body beyond its limit, before the connection is cut */
 #define ARENA_LIMIT_BYTES   (256 * 1024 * 1024) /* of one request; a safety net */
 
@@ -61,6 +61,7 @@ static void exchange_give(struct http_thread *t, struct exchange *ex)
 	struct arena arena;
 
 	reply_drop_file(&ex->request.reply);
+	intake_finish(&ex->body);
 	arena_reset(&ex->request.arena);
 	if (t->n_free >= FREE_EXCHANGES) {
 		arena_finish(&ex->request.arena);
@@ -107,7 +108,9 @@ void *exchange_on_target(void *arg, const char *uri, struct MHD_Connection *mhd)
 
 static int64_t answer_deadline(const struct exchange *ex)
 {
-	return ex->request.started_us + seconds(ex->thread->server->settings->request_timeout_s);
+	int64_t upload_us = ex->request.takes_upload ? seconds((int64_t)ex->body.len) / UPLOAD_RATE_BYTES : 0;
+
+	return ex->request.started_us + seconds(ex->thread->server->settings->request_timeout_s) + upload_us;
 }
 
 /* The reply is set: queues it. False: the connection is to be closed. */
@@ -208,7 +211,7 @@ static bool refuse(struct exchange *ex, struct head_verdict v)
 /* The deadline of a body: a grace, then the minimum rate, and never beyond the request's own. */
 static int64_t body_deadline(const struct exchange *ex)
 {
-	int64_t by_rate = ex->head_us + BODY_GRACE_US + seconds((int64_t)ex->body_len + ex->discarded) / MINIMUM_RATE_BYTES;
+	int64_t by_rate = ex->head_us + BODY_GRACE_US + seconds((int64_t)ex->body.len + ex->discarded) / MINIMUM_RATE_BYTES;
 	int64_t by_request = answer_deadline(ex);
 
 	return by_rate < by_request ? by_rate : by_request;
@@ -231,34 +234,15 @@ static bool begin(struct exchange *ex, const char *method)
 		return true; /* the second call follows at once */
 	ex->head_us = clock_monotonic_us();
 	ex->body_limit = dispatch_body_limit(&ex->request);
+	ex->body.expected = ex->framing.lengths ? (size_t)ex->framing.length : 0;
+	if (ex->request.takes_upload)
+		ex->body.media_root = ex->thread->server->settings->media_root;
 	if (ex->framing.length > ex->body_limit) { /* known beforehand: no 100, nothing read, the gates still come first */
 		ex->request.body_too_large = true;
 		ex->connection->lingers = true;
 		return serve(ex);
 	}
 	return connection_move(ex->connection, PHASE_BODY, body_deadline(ex));
-}
-
-static bool make_room(struct exchange *ex, size_t n)
-{
-	size_t need = ex->body_len + n;
-	size_t cap = ex->body_cap ? ex->body_cap * 2 : FIRST_BODY_BYTES;
-	char *wider;
-
-	if (need <= ex->body_cap)
-		return true;
-	if (ex->framing.lengths && cap > (size_t)ex->framing.length)
-		cap = (size_t)ex->framing.length;
-	if (cap < need)
-		cap = need;
-	wider = arena_alloc(&ex->request.arena, cap);
-	if (!wider)
-		return false;
-	if (ex->body_len)
-		memcpy(wider, ex->body, ex->body_len);
-	ex->body = wider;
-	ex->body_cap = cap;
-	return true;
 }
 
 /* Answers on the socket itself, because libmicrohttpd takes no answer while a body comes; then it closes. */
@@ -271,24 +255,38 @@ static bool cut_body(struct exchange *ex, int status, const char *detail)
 	return false;
 }
 
+#define UNAVAILABLE "Service momentanément indisponible."
+
+/* A failure of ours to keep the body: the rest is read and dropped, and the answer comes when the gates have had their say. */
+static void give_up_body(struct exchange *ex, int code, const struct error *err)
+{
+	ex->request.body_error = code;
+	log_write(LOG_ERROR, "http", code == ERR_FULL ? "media.full" : "media.failed", LOG_FIELDS(LOG_STR("request_id", ex->request.id)),
+	          "%s", err->code ? err->text : error_name(code));
+}
+
 /* A piece of the body. */
 static bool take_body(struct exchange *ex, const char *data, size_t n)
 {
 	struct head_verdict v = guard_verdict(ex);
+	struct request *req = &ex->request;
+	struct error err = { 0 };
+	int r = 0;
 
 	if (v.status)
 		return cut_body(ex, v.status, v.detail);
-	if (ex->request.body_too_large || (int64_t)(ex->body_len + n) > ex->body_limit) {
-		ex->request.body_too_large = true;
+	if ((int64_t)(ex->body.len + n) > ex->body_limit)
+		req->body_too_large = true;
+	if (!req->body_too_large && !req->body_error)
+		r = intake_add(&ex->body, &req->arena, data, n, &err);
+	if (r == ERR_NOMEM)
+		return cut_body(ex, 503, UNAVAILABLE);
+	if (r < 0)
+		give_up_body(ex, r, &err);
+	if (req->body_too_large || req->body_error)
 		ex->discarded += (int64_t)n;
-		if (ex->discarded > MAX_DISCARDED_BYTES)
-			return cut_body(ex, 413, "Corps de requête trop volumineux.");
-	} else {
-		if (!make_room(ex, n))
-			return cut_body(ex, 503, "Service momentanément indisponible.");
-		memcpy(ex->body + ex->body_len, data, n);
-		ex->body_len += n;
-	}
+	if (ex->discarded > MAX_DISCARDED_BYTES)
+		return req->body_error ? cut_body(ex, 503, UNAVAILABLE) : cut_body(ex, 413, "Corps de requête trop volumineux.");
 	return connection_move(ex->connection, PHASE_BODY, body_deadline(ex));
 }
 
@@ -296,11 +294,15 @@ static bool take_body(struct exchange *ex, const char *data, size_t n)
 static bool finish(struct exchange *ex)
 {
 	struct head_verdict v = guard_verdict(ex);
+	struct error err = { 0 };
+	int r = 0;
 
 	if (v.status)
 		return refuse(ex, v);
-	if (!ex->request.body_too_large)
-		ex->request.body = (struct str){ ex->body_len ? ex->body : "", ex->body_len };
+	if (!ex->request.body_too_large && !ex->request.body_error)
+		r = intake_view(&ex->body, &ex->request.body, &err);
+	if (r < 0)
+		give_up_body(ex, r, &err);
 	return serve(ex);
 }
 

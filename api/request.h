@@ -104,6 +104,8 @@ struct request {
 	struct sockaddr_storage peer;
 	struct str body;     /* whole, within the limit; in the arena */
 	bool body_too_large; /* it was discarded */
+	bool takes_upload;   /* the body may be that of an upload: dispatch_body_limit */
+	int body_error;      /* why it could not be kept, an ERR_ code: it was discarded; 0 = it was */
 	int64_t started_us;  /* monotonic */
 
 	/* Filled by dispatch */

@@ -19,7 +19,8 @@ enum resource_traits {
 	TRAIT_SIGNED_WRITES = 8,
 	TRAIT_NO_CREDENTIALS = 16,
 	TRAIT_MEASURES = 32,
-	TRAIT_YAML = 64
+	TRAIT_YAML = 64,
+	TRAIT_UPLOADS = 128
 };
 
 struct cached_policy {

@@ -18,6 +18,7 @@
 #include "api/connection.h"
 #include "api/executor.h"
 #include "api/head.h"
+#include "api/intake.h"
 #include "api/request.h"
 #include "api/server.h"
 #include "base/clock.h"
@@ -32,6 +33,7 @@
 #define LINGER_LIMIT_US    (2 * US_PER_S)  /* how long a refused client may take to read why */
 #define BODY_GRACE_US      (5 * US_PER_S)  /* before the minimum rate counts */
 #define MINIMUM_RATE_BYTES 1024            /* per second, of a body in and of an answer out */
+#define UPLOAD_RATE_BYTES  (32 * 1024)     /* of an upload: a second more for each of these, beyond the request's own time */
 
 /* Where a request stands between the calls of libmicrohttpd's handler. */
 enum stage {
@@ -54,11 +56,10 @@ struct exchange {
 	struct str raw_target; /* before an absolute-form was split */
 	struct head_framing framing;
 	int64_t body_limit; /* bytes */
-	char *body;         /* what has come of it, in the arena */
-	size_t body_len, body_cap;
-	int64_t discarded; /* bytes beyond the limit */
-	int64_t head_us;   /* monotonic: when the head was whole */
-	int64_t queued_us; /* monotonic: when the answer was queued */
+	struct intake body; /* what has come of it */
+	int64_t discarded;  /* bytes beyond the limit, or that could not be kept */
+	int64_t head_us;    /* monotonic: when the head was whole */
+	int64_t queued_us;  /* monotonic: when the answer was queued */
 	size_t answer_bytes;
 	char id[17];
 };

@@ -23,6 +23,7 @@ static int take_signals(int *ret_fd, struct error *err)
 	sigaddset(&set, SIGINT);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of write, as a full disk is */
 	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 || (*ret_fd = signalfd(-1, &set, SFD_CLOEXEC)) < 0)
 		return error_set(err, ERR_INTERNAL, "cannot watch for signals");
 	return 0;

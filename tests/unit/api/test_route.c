@@ -191,7 +191,7 @@ static void test_route__traits(void **state)
 	assert_int_equal(find_existing("/api/health/")->traits, TRAIT_PLAIN);
 	assert_int_equal(find_existing("/api/")->traits, TRAIT_NONE);
 	assert_int_equal(find_existing("/api/communities/")->traits, TRAIT_HIDES_HEAD);
-	assert_int_equal(find_existing("/api/projets/5/")->traits, TRAIT_SIGNED_WRITES);
+	assert_int_equal(find_existing("/api/projets/5/")->traits, TRAIT_SIGNED_WRITES | TRAIT_UPLOADS);
 }
 
 static void test_route__head_is_answered_where_get_is(void **state)
