@@ -75,6 +75,7 @@ enum field_flag {
 	FIELD_NULLABLE = 4,  /* null is accepted in a body, and may be in an answer */
 	FIELD_BLANK = 8,     /* "" after trimming is accepted */
 	FIELD_OPTIONAL = 16, /* OpenAPI: an answer may lack it */
+	FIELD_STAFF = 32,    /* ignored in a body of somebody who is no staff */
 };
 
 struct fields;
@@ -185,6 +186,7 @@ struct fields_input {
 	struct arena *arena;      /* gets every text of the row */
 	struct db_conn *db;       /* for the references' .known; NULL: they are not looked up */
 	bool partial;             /* PATCH: no field is missing */
+	bool staff;               /* FIELD_STAFF is read */
 	int64_t max_upload_bytes; /* of one file; 0 = no limit */
 };
 
@@ -199,5 +201,8 @@ struct fields_input {
  * uploads_store (api/upload.h) puts the path there; JSON is kept as text, numbers beyond 64 bits as strings.
  */
 int fields_read(const struct fields *, const struct fields_input *, void *row, struct buf *ret_errors, uint64_t *ret_present);
+
+/* Copies the members of the fields whose bit is in present (as fields_read gave it) from one row to another. */
+void fields_merge(const struct fields *, uint64_t present, void *to, const void *from);
 
 #endif

@@ -167,7 +167,7 @@ static int read_members(const struct fields *fields, const struct fields_input *
 	for (size_t i = 0; i < fields->n && r.error == 0; i++) {
 		const struct field *f = &fields->list[i];
 
-		if (f->flags & FIELD_READ_ONLY || f->by_hand || f->kind == FIELD_LITERAL)
+		if (f->flags & FIELD_READ_ONLY || (f->flags & FIELD_STAFF && !in->staff) || f->by_hand || f->kind == FIELD_LITERAL)
 			continue;
 		if (read_field(&r, f, body, row))
 			present |= UINT64_C(1) << i;
@@ -262,4 +262,21 @@ bool read_rows(struct reading *r, const struct field *f, const json_t *value, vo
 		return false;
 	*(struct db_rows *)member = rows;
 	return true;
+}
+
+void fields_merge(const struct fields *fields, uint64_t present, void *to, const void *from)
+{
+	static const size_t sizes[] = {
+#define X(name, type) [FIELD_##name] = sizeof(type),
+		FIELD_KINDS(X)
+#undef X
+	};
+
+	for (size_t i = 0; i < fields->n; i++) {
+		const struct field *f = &fields->list[i];
+
+		if (present & UINT64_C(1) << i)
+			memcpy((char *)to + f->offset, (const char *)from + f->offset,
+			       f->kind == FIELD_OBJECT ? f->of->size : sizes[f->kind]);
+	}
 }

@@ -3,6 +3,8 @@
 
 #include "api/handlers_impl.h"
 #include "api/reply.h"
+#include "domain/community.h"
+#include "domain/oracle.h"
 
 /* The shape of the 4P scores is the project's own columns; the labels never change (projects.md 6). */
 static const struct field impact_field_list[] = {
@@ -30,6 +32,11 @@ static const struct fields impact_fields = FIELDS(struct project, impact_field_l
 
 static const char *const funding_types[] = { "DONATION", "EQUITY", "HYBRID", NULL };
 
+static const char *check_oracles(const struct fields_input *in, const void *member, int *ret_error)
+{
+	return oracle_list_is_valid(*(const struct json_text *)member) ? NULL : "Une liste de textes était attendue.";
+}
+
 static const struct field project_field_list[] = {
 	FIELD(struct project, "id", id, INT, .flags = FIELD_READ_ONLY),
 	FIELD_PART("impact_4p", &impact_fields),
@@ -38,19 +45,20 @@ static const struct field project_field_list[] = {
 	FIELD(struct project, "categorie", categorie, TEXT, .flags = FIELD_BLANK | FIELD_NULLABLE, .max_chars = 100),
 	FIELD(struct project, "impact_score", impact_score, INT, .flags = FIELD_NULLABLE, .min = INT32_MIN, .max = INT32_MAX),
 	FIELD(struct project, "image", image, FILE, .flags = FIELD_NULLABLE, .accept = UPLOAD_IMAGE, .folder = "projets"),
-	FIELD(struct project, "embedding", embedding, JSON, .flags = FIELD_NULLABLE),
-	FIELD(struct project, "coordinates_3d", coordinates_3d, JSON, .flags = FIELD_NULLABLE),
+	FIELD(struct project, "embedding", embedding, JSON, .flags = FIELD_NULLABLE | FIELD_STAFF),
+	FIELD(struct project, "coordinates_3d", coordinates_3d, JSON, .flags = FIELD_NULLABLE | FIELD_STAFF),
 	FIELD(struct project, "funding_type", funding_type, CHOICE, .choices = funding_types),
-	FIELD(struct project, "donation_goal", donation_goal, DECIMAL, .digits = 12),
-	FIELD(struct project, "investment_goal", investment_goal, DECIMAL, .digits = 12),
-	FIELD(struct project, "share_price", share_price, DECIMAL, .flags = FIELD_NULLABLE, .digits = 10),
+	FIELD(struct project, "donation_goal", donation_goal, DECIMAL, .digits = 12, .max = INT64_C(999999999999)),
+	FIELD(struct project, "investment_goal", investment_goal, DECIMAL, .digits = 12, .max = INT64_C(999999999999)),
+	FIELD(struct project, "share_price", share_price, DECIMAL, .flags = FIELD_NULLABLE, .digits = 10, .max = INT64_C(9999999999)),
 	FIELD(struct project, "total_shares", total_shares, INT, .flags = FIELD_NULLABLE, .min = 0, .max = INT32_MAX),
-	FIELD(struct project, "valuation_pre_money", valuation_pre_money, DECIMAL, .flags = FIELD_NULLABLE, .digits = 15),
+	FIELD(struct project, "valuation_pre_money", valuation_pre_money, DECIMAL, .flags = FIELD_NULLABLE, .digits = 15,
+	      .max = INT64_C(999999999999999)),
 	FIELD(struct project, "created_at", created_at, TIME, .flags = FIELD_READ_ONLY),
-	FIELD(struct project, "saka_score", saka_score, INT, .min = 0, .max = INT32_MAX),
-	FIELD(struct project, "saka_supporters_count", saka_supporters_count, INT, .min = 0, .max = INT32_MAX),
-	FIELD(struct project, "active_oracles", active_oracles, JSON),
-	FIELD(struct project, "community", community_id, REFERENCE, .flags = FIELD_NULLABLE),
+	FIELD(struct project, "saka_score", saka_score, INT, .flags = FIELD_STAFF, .min = 0, .max = INT32_MAX),
+	FIELD(struct project, "saka_supporters_count", saka_supporters_count, INT, .flags = FIELD_STAFF, .min = 0, .max = INT32_MAX),
+	FIELD(struct project, "active_oracles", active_oracles, JSON, .flags = FIELD_STAFF, .check = check_oracles),
+	FIELD(struct project, "community", community_id, REFERENCE, .flags = FIELD_NULLABLE, .known = community_exists),
 };
 const struct fields project_fields = FIELDS(struct project, project_field_list);
 

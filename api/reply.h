@@ -104,4 +104,7 @@ bool request_read_or_reply(struct request *, const struct fields *, void *row);
 /* As request_read_or_reply for PATCH: no field is missing; *ret_present has bit i for field i of the table. */
 bool request_read_part_or_reply(struct request *, const struct fields *, void *row, uint64_t *ret_present);
 
+/* As request_read_or_reply for the PUT of a row that keeps what is not in the body; *ret_present as for PATCH. */
+bool request_replace_or_reply(struct request *, const struct fields *, void *row, uint64_t *ret_present);
+
 #endif

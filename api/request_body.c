@@ -3,6 +3,7 @@
 #include "api/form_in.h"
 #include "api/reply.h"
 #include "api/upload.h"
+#include "domain/account.h"
 
 bool body_or_reply(struct request *req, struct body_value *ret_body)
 {
@@ -22,6 +23,7 @@ static bool read_or_reply(struct request *req, const struct fields *fields, bool
 		                         .arena = &req->arena,
 		                         .db = req->worker->db,
 		                         .partial = partial,
+		                         .staff = req->caller && req->caller->is_staff,
 		                         .max_upload_bytes = req->worker->context->settings->max_upload_bytes };
 	struct buf errors = BUF_EMPTY;
 	int r = fields_read(fields, &in, row, &errors, ret_present);
@@ -44,6 +46,11 @@ bool request_read_or_reply(struct request *req, const struct fields *fields, voi
 bool request_read_part_or_reply(struct request *req, const struct fields *fields, void *row, uint64_t *ret_present)
 {
 	return read_or_reply(req, fields, /* partial: */ true, row, ret_present);
+}
+
+bool request_replace_or_reply(struct request *req, const struct fields *fields, void *row, uint64_t *ret_present)
+{
+	return read_or_reply(req, fields, /* partial: */ false, row, ret_present);
 }
 
 bool request_query_or_reply(struct request *req, const struct fields *fields, void *row, struct query *ret_query)
