@@ -7,7 +7,7 @@ from lib.server import run
 LINE = re.compile(r"(\S+) +(\S+) +(\S+) +(in place|\S+) +(\S+)( \(later\))?$")
 
 # Answered without looking at credentials: outside the API, or open by their nature.
-OUTSIDE = ("/", "/health", "/health/", "/livez", "/readyz", "/metrics", "/api/health/", "/media/{path}")
+OUTSIDE = re.compile(r"/|/health/?|/livez|/readyz|/metrics|/api/health/|/media/.*|/api/docs/.+")
 
 
 class Route:
@@ -21,7 +21,7 @@ class Route:
 
     @property
     def is_api(self):
-        return self.pattern not in OUTSIDE
+        return not OUTSIDE.fullmatch(self.pattern)
 
     @property
     def parameters(self):
