@@ -12,7 +12,7 @@ static const struct field impact_field_list[] = {
 	FIELD(struct project, "p2_saka", p2_saka, INT),
 	FIELD(struct project, "p3_social", p3_social, INT),
 	FIELD(struct project, "p4_sens", p4_sens, INT),
-	FIELD(struct project, "updated_at", impact_updated_at, TIME),
+	FIELD(struct project, "updated_at", impact_updated_at, TIME, .flags = FIELD_NULLABLE),
 	FIELD_CONSTANT(
 	        "meta",
 	        "{\"p1\":{\"label\":\"Performance financière\","
