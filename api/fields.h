@@ -118,7 +118,10 @@ struct fields {
 		.name = (json_name), .kind = FIELD_##KIND, .offset = FIELD_OFFSET(S, member, KIND), __VA_ARGS__ \
 	}
 
-/* A part of the same struct shown as an object of its own: the sub-table's offsets are those of the whole struct. */
+/*
+ * A part of the same struct shown as an object of its own: the sub-table's offsets are those of the whole struct. With
+ * FIELD_NULLABLE (written out, see api/audit.c) it is null when its first field, an INT, is.
+ */
 #define FIELD_PART(json_name, sub_table)                                                                            \
 	{                                                                                                           \
 		.name = (json_name), .kind = FIELD_OBJECT, .offset = 0, .of = (sub_table), .flags = FIELD_READ_ONLY \

@@ -42,6 +42,15 @@ static void write_date(struct buf *b, struct instant t)
 	buf_addf(b, "\"%.10s\"", text);
 }
 
+/* A row that a left join did not find: it has no id. */
+static bool is_nobody(const struct field *f, const void *row)
+{
+	const struct field *id = f->of->list;
+
+	return (f->flags & FIELD_NULLABLE) && id->kind == FIELD_INT &&
+	       *(const int64_t *)(const void *)((const char *)row + id->offset) == NULL_INT;
+}
+
 static void write_value(struct buf *b, const struct field *f, const void *row, struct str origin)
 {
 	const void *p = (const char *)row + f->offset;
@@ -83,7 +92,10 @@ static void write_value(struct buf *b, const struct field *f, const void *row, s
 		fields_write_rows(b, f->of, p, origin);
 		break;
 	case FIELD_OBJECT:
-		fields_write(b, f->of, p, origin);
+		if (is_nobody(f, p))
+			buf_add_text(b, "null");
+		else
+			fields_write(b, f->of, p, origin);
 		break;
 	case FIELD_LITERAL:
 		buf_add_text(b, f->literal);

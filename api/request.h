@@ -22,6 +22,7 @@
 #include "resilience/redis.h"
 
 struct account;
+struct measures;
 struct resource;
 struct route;
 struct ready;
@@ -35,6 +36,7 @@ struct api_context {
 	struct redis *redis;
 	struct cache *cache;
 	struct throttle *throttle;
+	struct measures *measures;                     /* domain/measures.h */
 	const struct site *site;                       /* what is derived from the settings at start: api/site.h */
 	const struct openapi *openapi;                 /* the API's document: api/openapi.h */
 	bool (*ready)(void *arg, struct buf *verbose); /* /readyz; verbose may be NULL, else gets "[+]name ok" lines */

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "domain/measures.h"
 #include "resilience/monitor.h"
 #include "resilience/subscription.h"
 
@@ -35,6 +36,7 @@ struct service {
 	struct redis *redis;
 	struct cache *cache;
 	struct throttle *throttle;
+	struct measures *measures;
 	struct subscription *channels;
 	struct monitor *database_monitor;
 	struct monitor *housekeeping;
@@ -68,9 +70,10 @@ static bool answer_alive(void *arg, struct buf *verbose)
 	struct service *s = arg;
 	bool prober = add_check(verbose, "redis-prober", redis_prober_pulse_age_us(s->redis) < STUCK_US);
 	bool database = add_check(verbose, "database-monitor", monitor_pulse_age_us(s->database_monitor) < STUCK_US);
+	bool measures = add_check(verbose, "measures", measures_pulse_age_us(s->measures) < STUCK_US);
 	bool house = add_check(verbose, "housekeeping", monitor_pulse_age_us(s->housekeeping) < STUCK_US);
 
-	return prober && database && house;
+	return prober && database && house && measures;
 }
 
 bool service_alive(struct service *s)
@@ -226,6 +229,13 @@ static int start_redis(struct service *s, struct error *err)
 	return r < 0 ? r : cache_start(s->cache, err);
 }
 
+static int start_measures(struct service *s, struct error *err)
+{
+	int r = measures_create(s->db, &s->measures, err);
+
+	return r < 0 ? r : measures_start(s->measures, err);
+}
+
 static int start_throttle(struct service *s, struct error *err)
 {
 	const struct throttle_config config = {
@@ -276,6 +286,7 @@ static int start_server(struct service *s, struct error *err)
 		.redis = s->redis,
 		.cache = s->cache,
 		.throttle = s->throttle,
+		.measures = s->measures,
 		.site = s->site,
 		.openapi = s->openapi,
 		.ready = answer_ready,
@@ -300,8 +311,8 @@ static void note_versions(void)
 
 static int start_all(struct service *s, struct error *err)
 {
-	int (*const steps[])(struct service *, struct error *) = { start_database, start_redis, start_throttle, start_monitors,
-		                                                   start_server };
+	int (*const steps[])(struct service *, struct error *) = { start_database, start_redis,    start_throttle,
+		                                                   start_measures, start_monitors, start_server };
 	int r;
 
 	r = site_create(s->settings, &s->site, err);
@@ -359,6 +370,7 @@ void service_destroy(struct service *s)
 	server_destroy(s->server);
 	monitor_destroy(s->housekeeping);
 	monitor_destroy(s->database_monitor);
+	measures_destroy(s->measures);
 	subscription_destroy(s->channels);
 	cache_destroy(s->cache);
 	throttle_destroy(s->throttle);

@@ -22,8 +22,8 @@ struct throttle {
 	bool off, shared;
 	struct sliding *logs;
 	struct throttle_scripts scripts;
-	struct sliding_news *news; /* THROTTLE_TELL_MAX of them, for throttle_share; when shared */
-	struct metric *refused[THROTTLE_SCOPES];
+	struct sliding_news *news;               /* THROTTLE_TELL_MAX of them, for throttle_share; when shared */
+	struct metric *refused[THROTTLE_SCOPES]; /* NULL: unlisted */
 	struct metric *identities;
 };
 
@@ -36,7 +36,7 @@ static void collect(void *arg)
 	metric_set(t->identities, (int64_t)stats.identities);
 }
 
-static void init_metrics(struct throttle *t)
+static void init_metrics(struct throttle *t, bool unlisted)
 {
 	static const char *const labels[] = {
 #define X(name, label) "scope=\"" label "\"",
@@ -44,6 +44,8 @@ static void init_metrics(struct throttle *t)
 #undef X
 	};
 
+	if (unlisted)
+		return;
 	for (int i = 0; i < THROTTLE_SCOPES; i++)
 		t->refused[i] = metric_series(METRIC_THROTTLED, labels[i]);
 	t->identities = metric_series(METRIC_THROTTLE_IDENTITIES, "");
@@ -67,7 +69,7 @@ struct throttle *throttle_create(const struct throttle_config *config)
 		throttle_destroy(t);
 		return NULL;
 	}
-	init_metrics(t);
+	init_metrics(t, config->unlisted);
 	return t;
 }
 
@@ -84,6 +86,12 @@ void throttle_destroy(struct throttle *t)
 bool throttle_active(const struct throttle *t)
 {
 	return !t->off;
+}
+
+static void count_refusal(struct throttle *t, enum throttle_scope scope)
+{
+	if (t->refused[scope])
+		metric_add(t->refused[scope], 1);
 }
 
 /* What one call draws on, as far as this memory accepts it. */
@@ -103,7 +111,7 @@ static int64_t draw_from_memory(struct throttle *t, bool untold, const struct th
 	for (size_t i = 0; i < n && i < THROTTLE_MAX_CLAIMS; i++) {
 		wait = sliding_take(t->logs, &claims[i], now_us, untold, &time_us);
 		if (wait)
-			metric_add(t->refused[claims[i].scope], 1);
+			count_refusal(t, claims[i].scope);
 		longest = wait > longest ? wait : longest;
 		if (time_us) {
 			ret_draw->claims[ret_draw->n] = claims[i];
@@ -138,7 +146,7 @@ static int64_t draw_from_redis(struct throttle *t, struct redis_budget *budget, 
 		if (answers[i].accepted)
 			continue;
 		sliding_undo(t->logs, &draw->claims[i], draw->times_us[i]);
-		metric_add(t->refused[draw->claims[i].scope], 1);
+		count_refusal(t, draw->claims[i].scope);
 		longest = answers[i].wait_us > longest ? answers[i].wait_us : longest;
 	}
 	return longest;
@@ -203,7 +211,7 @@ int64_t throttle_failed_credentials_check(struct throttle *t, struct str address
 	for (size_t i = 0; i < n; i++) {
 		wait = sliding_wait(t->logs, &claims[i], clock_monotonic_us());
 		if (wait)
-			metric_add(t->refused[THROTTLE_ANON], 1);
+			count_refusal(t, THROTTLE_ANON);
 		longest = wait > longest ? wait : longest;
 	}
 	return whole_seconds(longest);

@@ -46,6 +46,7 @@ struct throttle_config {
 	size_t max_bytes;      /* of all logs; 0: 32 MiB */
 	size_t max_identities; /* 0: 100,000 */
 	bool off;              /* DISABLE_THROTTLE_FOR_TESTS: all calls pass, nothing is kept */
+	bool unlisted;         /* a part's own, not a caller's allowance: not in /metrics */
 };
 
 /* NULL without memory. After redis_create. */

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "db/schema.h"
+#include "domain/measures.h"
 #include "tests/lib/server.h"
 #include "tests/unit/api/fixture.h"
 
@@ -29,6 +30,7 @@ struct node {
 	struct cache *cache;
 	struct throttle *throttle; /* off, unless the settings say DISABLE_THROTTLE_FOR_TESTS=0 */
 	struct openapi *openapi;
+	struct measures *measures;
 	struct api_context context;
 	struct worker http, executor;
 	bool healthy;        /* what the probes say */
@@ -139,6 +141,8 @@ static inline struct node *node_open(const char *const *list)
 	snprintf(node->media_root, sizeof(node->media_root), "%s/media", node->folder);
 	if (strcmp(node->settings->media_root, "media") == 0) /* no test may write into the working directory */
 		node->settings->media_root = node->media_root;
+	if (measures_create(node->db, &node->measures, &err) < 0 || measures_start(node->measures, &err) < 0)
+		fail_msg("%s", err.text);
 	node_open_throttle(node, setting_from_list("DISABLE_THROTTLE_FOR_TESTS", source.arg));
 	node->healthy = true;
 	node->context = (struct api_context){ .settings = node->settings,
@@ -146,6 +150,7 @@ static inline struct node *node_open(const char *const *list)
 		                              .redis = node->redis,
 		                              .cache = node->cache,
 		                              .throttle = node->throttle,
+		                              .measures = node->measures,
 		                              .site = node->site,
 		                              .openapi = node->openapi,
 		                              .ready = node_probe,
@@ -173,6 +178,7 @@ static inline void node_close(struct node *node)
 	cache_front_destroy(node->http.front);
 	cache_destroy(node->cache);
 	throttle_destroy(node->throttle);
+	measures_destroy(node->measures);
 	redis_destroy(node->redis);
 	db_disconnect(node->http.db);
 	db_disconnect(node->executor.db);

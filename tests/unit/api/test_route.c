@@ -286,6 +286,18 @@ static void test_route__other_paths_are_nothing(void **state)
 	assert_null(find(NULL));
 }
 
+/* Measures and alerts: the request leaves them in memory, another thread writes them (domain/measures.h). */
+static bool gathers_in_memory(const struct route *route)
+{
+	size_t n;
+	const struct resource *resources = resources_all(&n);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(resources[i].pattern, route->pattern) == 0)
+			return resources[i].traits & TRAIT_MEASURES;
+	return false;
+}
+
 static void test_route__cached_lines_are_reads_in_place(void **state)
 {
 	size_t n, cached = 0;
@@ -293,7 +305,7 @@ static void test_route__cached_lines_are_reads_in_place(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < n; i++) {
-		if (routes[i].method != METHOD_GET)
+		if (routes[i].method != METHOD_GET && !gathers_in_memory(&routes[i]))
 			assert_int_not_equal(routes[i].place, PLACE_IN_PLACE); /* writes never run on an http thread */
 		if (!routes[i].cached)
 			continue;

@@ -82,12 +82,47 @@ static void test_audit__goes_with_its_change(void **state)
 	assert_int_equal(entries(f).n, 0);
 }
 
+static void test_audit__entries_newest_first_with_who_it_was(void **state)
+{
+	struct fixture *f = *state;
+	const struct audit_entry *e;
+	struct audit_entry one;
+	struct db_rows rows;
+	int64_t n = 0;
+
+	write_rows(f, "INSERT INTO auth_user (id, password, is_superuser, is_staff, is_active, username, last_name, email, date_joined, "
+	              "first_name) VALUES (7, '', FALSE, FALSE, TRUE, 'ana', 'B', 'a@b.fr', '2026-01-05 00:00:00', 'A')");
+	write_rows(f, "INSERT INTO core_auditlog (id, actor_id, action, target_type, target_id, metadata, created_at) VALUES "
+	              "(901, 7, 'poll_open', 'poll', '1', '{\"x\": 1}', '2026-01-05 00:00:00'), "
+	              "(902, NULL, 'poll_close', 'poll', '', '{}', '2026-01-06 00:00:00'), "
+	              "(903, NULL, 'poll_close', 'poll', '', '{}', '2026-01-05 00:00:00')");
+	assert_ok(audit_count(f->conn, &n));
+	assert_int_equal(n, 3);
+	assert_ok(audit_list(f->conn, &f->arena, 2, 1, &rows));
+	assert_int_equal(rows.n, 2);
+	e = rows.items;
+	assert_int_equal(e[0].id, 903); /* of two at a time the later id */
+	assert_true(e[0].actor_id == NULL_INT);
+	assert_int_equal(e[1].id, 901);
+	assert_int_equal(e[1].actor_id, 7);
+	assert_text(e[1].actor_username, "ana");
+	assert_text(e[1].actor_email, "a@b.fr");
+	assert_text(e[1].actor_first_name, "A");
+	assert_text(e[1].actor_last_name, "B");
+	assert_text(e[1].target_id, "1");
+	assert_ok(audit_find(f->conn, &f->arena, 902, &one));
+	assert_text(one.action, "poll_close");
+	assert_int_equal(audit_find(f->conn, &f->arena, 904, &one), ERR_NOT_FOUND);
+	write_rows(f, "DELETE FROM core_auditlog");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_audit__one_entry),
 		CASE(test_audit__nobody_and_nothing),
 		CASE(test_audit__goes_with_its_change),
+		CASE(test_audit__entries_newest_first_with_who_it_was),
 	};
 
 	return RUN_ON_BOTH(tests);
