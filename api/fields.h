@@ -102,7 +102,7 @@ struct field {
 	int (*known)(struct db_conn *, int64_t id);
 	/*
 	 * A rule of the field's own over a value that has passed all others and is not null: NULL when it holds, else what to tell
-	 * (French); *ret_error (0 before): what keeps it from being known, as ERR_UNAVAILABLE.
+	 * (French; a line feed between several sentences); *ret_error (0 before): what keeps it from being known, as ERR_UNAVAILABLE.
 	 */
 	const char *(*check)(const struct fields_input *, const void *member, int *ret_error);
 };

@@ -89,6 +89,21 @@ static bool is_null(const struct field *f, const json_t *value)
 	return json_is_null(value) || (f->kind == FIELD_REFERENCE && json_is_string(value) && json_string_length(value) == 0);
 }
 
+/* What a field's own rule has to say, a line each. */
+static bool refuse_lines(struct reading *r, struct str lines)
+{
+	struct str line;
+	char separator = '[';
+
+	while (str_split(&lines, '\n', &line)) {
+		buf_add_char(&r->refusal, separator);
+		json_add_str(&r->refusal, line);
+		separator = ',';
+	}
+	buf_add_char(&r->refusal, ']');
+	return false;
+}
+
 static bool read_given(struct reading *r, const struct field *f, const json_t *value, void *member)
 {
 	const char *message;
@@ -99,7 +114,7 @@ static bool read_given(struct reading *r, const struct field *f, const json_t *v
 	message = f->check ? f->check(r->in, member, &error) : NULL;
 	if (error < 0)
 		return give_up(r, error);
-	return !message || refuse(r, "%s", message);
+	return !message || refuse_lines(r, str_of(message));
 }
 
 static bool read_value(struct reading *r, const struct field *f, const json_t *value, void *member)

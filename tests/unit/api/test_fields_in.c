@@ -689,6 +689,8 @@ static const char *is_free(const struct fields_input *in, const void *member, in
 	checks++;
 	if (str_is(*text, "away"))
 		*ret_error = in->db ? ERR_INTERNAL : ERR_UNAVAILABLE;
+	if (str_is(*text, "bad"))
+		return "Trop court.\nTrop courant.";
 	return str_is(*text, "taken") ? "Déjà pris." : NULL;
 }
 
@@ -720,6 +722,9 @@ static void test_fields_in__a_rule_of_the_fields_own(void **state)
 	assert_int_equal(read_checked(f, "free", rank), ERR_INVALID);
 	assert_int_equal(checks, 1);
 	assert_int_equal(read_checked(f, "taken", "{\"label\":[\"Déjà pris.\"],\"rank\":[\"Un nombre entier valide est requis.\"]}"),
+	                 ERR_INVALID);
+	assert_int_equal(read_checked(f, "bad",
+	                              "{\"label\":[\"Trop court.\",\"Trop courant.\"],\"rank\":[\"Un nombre entier valide est requis.\"]}"),
 	                 ERR_INVALID);
 	assert_int_equal(read_checked(f, NULL, rank), ERR_INVALID); /* null is not asked about, nor what is wrong already */
 	assert_int_equal(checks, 0);
