@@ -150,6 +150,13 @@ static bool refuse_basic(struct request *req, struct str username)
 	return false;
 }
 
+void authenticate_log_refusal(const struct request *req, int result)
+{
+	if (result == ERR_LIMIT)
+		log_write(LOG_WARNING, "http", "auth.hash_refused", LOG_FIELDS(LOG_STR("request_id", req->id)),
+		          "the stored hash of an account asks for more than is computed");
+}
+
 static bool authenticate_basic(struct request *req, const struct str *words, size_t n)
 {
 	struct str founders = str_of(req->worker->context->settings->founder_group_name), password;
@@ -162,9 +169,7 @@ static bool authenticate_basic(struct request *req, const struct str *words, siz
 	if (!throttle_credentials_or_reply(req, client_address(req), username))
 		return false;
 	r = account_authenticate(req->worker->db, &req->arena, username, password, founders, account);
-	if (r == ERR_LIMIT)
-		log_write(LOG_WARNING, "http", "auth.hash_refused", LOG_FIELDS(LOG_STR("request_id", req->id)),
-		          "the stored hash of an account asks for more than is computed");
+	authenticate_log_refusal(req, r);
 	if (r == ERR_FORBIDDEN || r == ERR_LIMIT)
 		return refuse_basic(req, username);
 	if (r < 0)

@@ -18,4 +18,7 @@ bool authenticate_is_basic(const struct request *);
  */
 bool authenticate_or_reply(struct request *);
 
+/* Logs a result of account_authenticate that an administrator should know of: a stored hash that asks too much. */
+void authenticate_log_refusal(const struct request *, int result);
+
 #endif
