@@ -12,6 +12,7 @@ import json
 import os
 import re
 import sys
+from datetime import datetime, timezone
 
 ENDED = ("Milestone 1", "Milestone 2")
 
@@ -46,6 +47,11 @@ def wanted(contract, text):
     return rules
 
 
+def dated_today(text):
+    """The name of an exported file has the day of the export: the scenarios have that of their recording."""
+    return re.sub(r"_20\d{6}\.(csv|json)", rf"_{datetime.now(timezone.utc):%Y%m%d}.\1", text)
+
+
 def main():
     contract, target = sys.argv[1:]
     with open(os.path.join(contract, "BY_MILESTONE.md"), encoding="utf-8") as f:
@@ -58,7 +64,7 @@ def main():
         path = os.path.join(target, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as f:
-            json.dump(scenario, f)
+            f.write(dated_today(json.dumps(scenario)))
         print(f"{name}: {len(scenario['steps'])} of {steps} steps")
     print(f"{len(rules)} scenarios")
     return 0 if rules else 1

@@ -194,17 +194,19 @@ static bool gate_permission(struct request *req)
 	return false;
 }
 
-static bool applies_cache(const struct request *req)
+/* Notes under which key the answer is shared, if it is. Always passes. */
+static bool gate_cache(struct request *req)
 {
-	const struct cached_policy *policy = req->route->cached;
+	const struct cached_policy *policy = req->route ? req->route->cached : NULL;
 
-	return policy && req->worker->front && policy->applies(req);
+	req->cache_key = policy && req->worker->front ? policy->key_of(req, policy->key) : NULL;
+	return true;
 }
 
 /* A list that will be in level 1, and measures, are not worth a trip to Redis. */
 static bool gate_throttle(struct request *req)
 {
-	return throttle_or_reply(req, (req->resource->traits & TRAIT_MEASURES) || (req->route && applies_cache(req)));
+	return throttle_or_reply(req, (req->resource->traits & TRAIT_MEASURES) || req->cache_key);
 }
 
 /* OPTIONS of an API view describes it (http.md 5). */
@@ -269,7 +271,7 @@ struct gate {
 static const struct gate gates[] = {
 	{ gate_preflight, false }, { gate_route, false },      { gate_host, false },       { gate_https, false },
 	{ gate_path, false },      { gate_negotiation, true }, { gate_credentials, true }, { gate_permission, true },
-	{ gate_throttle, true },   { gate_method, false },     { gate_body, true },
+	{ gate_cache, true },      { gate_throttle, true },    { gate_method, false },     { gate_body, true },
 };
 
 /* The handler, and before it the body, which is parsed once: on the executor for SLOW routes. */
@@ -340,7 +342,7 @@ enum dispatch_result dispatch(struct request *req)
 		return DISPATCH_SLOW;
 	if (req->route->place == PLACE_PASSWORD)
 		return DISPATCH_PASSWORD;
-	if (applies_cache(req))
+	if (req->cache_key)
 		serve_cached(req, req->route->cached);
 	else
 		call_handler(req);

@@ -2,20 +2,36 @@
 #include "domain/engagement.h"
 
 #include "api/handlers_impl.h"
+#include "api/json_in.h"
 #include "api/reply.h"
+
+#define LIST_MAX 20
+#define WORD_MAX 100 /* characters */
 
 static const char *const scopes[] = { "local", "international", "both", NULL };
 static const char *const anonymities[] = { "pseudo", "team_only", NULL };
 
+static const char *is_list_of_words(const struct fields_input *in, const void *member, int *ret_error)
+{
+	int r = json_check_texts(((const struct json_text *)member)->text, LIST_MAX, WORD_MAX);
+
+	(void)in;
+	if (r == ERR_INVALID)
+		return "Une liste de 20 textes au plus, de 100 caractères au plus chacun, est attendue.";
+	*ret_error = r;
+	return NULL;
+}
+
 static const struct field engagement_field_list[] = {
 	FIELD(struct engagement, "id", id, INT, .flags = FIELD_READ_ONLY),
-	FIELD(struct engagement, "help_types", help_types, JSON),
-	FIELD(struct engagement, "domains", domains, JSON),
+	FIELD(struct engagement, "help_types", help_types, JSON, .check = is_list_of_words),
+	FIELD(struct engagement, "domains", domains, JSON, .check = is_list_of_words),
 	FIELD(struct engagement, "availability", availability, TEXT, .flags = FIELD_BLANK),
 	FIELD(struct engagement, "scope", scope, CHOICE, .choices = scopes),
 	FIELD(struct engagement, "anonymity", anonymity, CHOICE, .choices = anonymities),
 	FIELD(struct engagement, "notes", notes, TEXT, .flags = FIELD_BLANK),
-	FIELD(struct engagement, "help_request", help_request_id, REFERENCE, .flags = FIELD_NULLABLE),
+	FIELD(struct engagement, "help_request", help_request_id, REFERENCE, .flags = FIELD_NULLABLE,
+	      .known = engagement_help_request_known),
 	FIELD(struct engagement, "status", status, TEXT, .flags = FIELD_READ_ONLY),
 	FIELD(struct engagement, "created_at", created_at, TIME, .flags = FIELD_READ_ONLY),
 };
@@ -55,9 +71,29 @@ void engagements_list(struct request *req)
 
 	if (!query_or_reply(req, &query) || !filter_or_reply(req, &query, &help_request))
 		return;
-	r = engagement_count(req->worker->db, help_request, &count);
+	r = engagement_count(req->worker->db, req->caller, help_request, &count);
 	if (!page_or_reply(req, r, &query, 0, count, &page))
 		return;
-	r = engagement_list(req->worker->db, &req->arena, help_request, page.size, page_offset(&page), &rows);
+	r = engagement_list(req->worker->db, &req->arena, req->caller, help_request, page.size, page_offset(&page), &rows);
 	reply_page(req, r, &query, &page, &engagement_fields, &rows);
+}
+
+void engagements_create(struct request *req)
+{
+	struct engagement in = { .help_types = { STR("[]") },
+		                 .domains = { STR("[]") },
+		                 .availability = STR(""),
+		                 .scope = STR("both"),
+		                 .anonymity = STR("pseudo"),
+		                 .notes = STR(""),
+		                 .help_request_id = NULL_INT };
+	int r;
+
+	if (!request_read_or_reply(req, &engagement_fields, &in))
+		return;
+	r = engagement_create(req->worker->db, req->caller, &in);
+	if (r < 0)
+		reply_error(req, r);
+	else
+		reply_with(req, 201, &engagement_fields, &in);
 }

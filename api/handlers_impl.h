@@ -40,7 +40,14 @@
 /* {"detail"} and {"error"} of http.md 6. */
 extern const struct fields detail_shape, error_shape;
 
-/* The list that everybody shares: published, unpaged, unfiltered. */
-bool contents_list_is_shared(const struct request *req);
+/*
+ * The keys of api/cached.def: under which key the answer to this request is shared, NULL when it is not. key is the line's
+ * own; another one lives as long as the request.
+ */
+const char *contents_key(struct request *, const char *key);
+
+/* Appends what the charter has found as a JSON list: [{"field","pattern","snippet"}]; "field" where there is one. */
+struct charter_hit;
+void charter_add_hits(struct buf *, const struct charter_hit *, size_t n);
 
 #endif

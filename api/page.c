@@ -37,10 +37,14 @@ int64_t page_offset(const struct page *page)
 	return (page->number - 1) * page->size;
 }
 
-/* The URL of another page of the same list, as a JSON string; page 1 has no page parameter. */
+/*
+ * The URL of another page of the same list, as a JSON string; page 1 has no page parameter. The origin stands as it is, like
+ * before a file: it is checked text, or the mark that a shared value has in its place.
+ */
 static void add_link(struct buf *b, struct request *req, const struct query *query, int64_t number)
 {
-	struct buf url CLEANUP(buf_finish) = BUF_EMPTY;
+	struct buf path CLEANUP(buf_finish) = BUF_EMPTY;
+	struct buf quoted CLEANUP(buf_finish) = BUF_EMPTY;
 	char digits[24];
 	struct str value = { NULL, 0 };
 
@@ -48,11 +52,15 @@ static void add_link(struct buf *b, struct request *req, const struct query *que
 		snprintf(digits, sizeof(digits), "%lld", (long long)number);
 		value = str_of(digits);
 	}
-	buf_add_str(&url, req->origin_prefix);
-	buf_add_str(&url, req->raw_path);
-	query_add_link(&url, query, &req->arena, "page", value);
-	json_add_str(b, buf_view(&url));
-	b->failed |= url.failed;
+	buf_add_str(&path, req->raw_path);
+	query_add_link(&path, query, &req->arena, "page", value);
+	json_add_str(&quoted, buf_view(&path));
+	b->failed |= path.failed || quoted.failed;
+	if (b->failed)
+		return;
+	buf_add_char(b, '"');
+	buf_add_str(b, req->origin_prefix);
+	buf_add(b, quoted.data + 1, quoted.len - 1);
 }
 
 void reply_page(struct request *req, int result, const struct query *query, const struct page *page, const struct fields *fields,

@@ -124,6 +124,7 @@ struct request {
 	bool peer_trusted;               /* the peer is in TRUSTED_PROXIES */
 	struct str client;               /* for client_address: read it by that */
 	const struct account *caller;    /* who asks, once the gates have found out; NULL: nobody signed in */
+	const char *cache_key;           /* the answer is shared under this key (api/cached.def); NULL: it is not */
 	struct body_value *parsed;       /* the body as a value, while the handler of an unsafe method runs; else NULL */
 	struct str origin_prefix; /* scheme://host of this request, for absolute URLs; CACHED_ORIGIN_MARK while a shared value is made */
 

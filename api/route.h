@@ -26,7 +26,7 @@ enum resource_traits {
 struct cached_policy {
 	const char *key;
 	int64_t ttl_s;
-	bool (*applies)(const struct request *);
+	const char *(*key_of)(struct request *, const char *key); /* NULL: this request is not */
 };
 
 /* What a route answers when all is well. */

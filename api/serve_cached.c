@@ -12,6 +12,8 @@ static int load_shared(void *arg, struct blob **ret_value)
 	req->origin_prefix = (struct str)STR(CACHED_ORIGIN_MARK);
 	req->route->handler(req);
 	req->origin_prefix = origin;
+	if (req->reply.status == 404)
+		return ERR_NOT_FOUND; /* also for those who wait for this answer */
 	if (req->reply.status != 200)
 		return req->reply.error ? req->reply.error : ERR_INTERNAL; /* the handler has answered: that answer stands */
 	*ret_value = blob_create(req->reply.body.s, req->reply.body.len);
@@ -42,13 +44,13 @@ static struct cache_object *make_ready(void *arg, struct blob *value, bool *ret_
 
 void serve_cached(struct request *req, const struct cached_policy *policy)
 {
-	const struct cache_load load = { .key = policy->key,
+	const struct cache_load load = { .key = req->cache_key,
 		                         .variant = req->origin_prefix,
 		                         .ttl_s = policy->ttl_s,
 		                         .load = load_shared,
 		                         .make = make_ready,
 		                         .arg = req };
-	struct cache_object *object = cache_front_find(req->worker->front, policy->key, req->origin_prefix);
+	struct cache_object *object = cache_front_find(req->worker->front, req->cache_key, req->origin_prefix);
 	int r = 0;
 
 	if (!object)

@@ -8,7 +8,7 @@
 #include "api/request.h"
 #include "api/route.h"
 
-/* Sets the reply of a GET whose route has this policy, on a worker that has a front. */
+/* Sets the reply of a GET that its route's policy shares under req->cache_key, on a worker that has a front. */
 void serve_cached(struct request *, const struct cached_policy *);
 
 #endif

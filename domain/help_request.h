@@ -1,10 +1,14 @@
 /*
- * Help requests: what people ask for. Those for the team only are not shown to the public. Source: content.md 3, 11.3.
+ * Help requests: what people ask for. Texts are stored as they are sent. Source: content.md 3, 11.2, 11.3; database.md
+ * core_helprequest. Errors are those of db_select and db_write besides those named. The connection's thread, not inside db_write.
+ *
+ * What the viewer (NULL: nobody signed in) sees: those that are not for the team only, and his own; staff see all.
  */
 #ifndef DOMAIN_HELP_REQUEST_H
 #define DOMAIN_HELP_REQUEST_H
 
 #include "db/db.h"
+#include "domain/account.h"
 
 struct help_request {
 	int64_t id;
@@ -15,10 +19,30 @@ struct help_request {
 	struct instant created_at;
 };
 
-/* The number of public help requests; status absent = any, else exact. */
-int help_request_count(struct db_conn *, struct str status, int64_t *ret_count);
+/* Which ones. */
+struct help_request_filter {
+	struct str status; /* exact; absent: any */
+	bool mine;         /* only the viewer's own; no condition when nobody is signed in */
+};
 
-/* Public help requests, newest first. */
-int help_request_list(struct db_conn *, struct arena *, struct str status, int64_t limit, int64_t offset, struct db_rows *ret_requests);
+/* The number of visible help requests. */
+int help_request_count(struct db_conn *, const struct account *viewer, const struct help_request_filter *, int64_t *ret_count);
+
+/* Visible help requests, newest first. */
+int help_request_list(struct db_conn *, struct arena *, const struct account *viewer, const struct help_request_filter *, int64_t limit,
+                      int64_t offset, struct db_rows *ret_requests);
+
+/* Whether there is a project with this id, as field tables ask: 0 or ERR_NOT_FOUND. */
+int help_request_project_known(struct db_conn *, int64_t project_id);
+
+/* Stores a request with status "new"; author NULL: nobody signed in. *request gets id, status and time. */
+int help_request_create(struct db_conn *, const struct account *author, struct help_request *request);
+
+/*
+ * Accepts a request that the filter lets through, from any status, with an audit entry; *ret_request is the row afterwards.
+ * ERR_NOT_FOUND. For staff: the caller checks.
+ */
+int help_request_accept(struct db_conn *, struct arena *, const struct account *staff, const struct help_request_filter *, int64_t id,
+                        struct help_request *ret_request);
 
 #endif

@@ -23,7 +23,7 @@ enum change {
 	        CHANGE_COUNT
 };
 
-/* Deletes every key that the change of the row `id` makes stale. */
+/* Deletes every key that the change of the row `id` makes stale, and lets go of every list (cache_bump). */
 void stale_after(struct cache *, struct redis_budget *, enum change, int64_t id);
 
 #endif

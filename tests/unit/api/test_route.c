@@ -314,7 +314,7 @@ static void test_route__cached_lines_are_reads_in_place(void **state)
 		assert_int_equal(routes[i].place, PLACE_IN_PLACE);
 		assert_int_equal(routes[i].access, ACCESS_ANYONE);
 		assert_true(routes[i].cached->ttl_s > 0);
-		assert_non_null(routes[i].cached->applies);
+		assert_non_null(routes[i].cached->key_of);
 	}
 	assert_int_equal(cached, 2); /* design 9.5 */
 }

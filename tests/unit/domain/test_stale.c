@@ -97,6 +97,20 @@ static void test_stale__a_community(void **state)
 	assert_gone(f, "100000");
 }
 
+/* Everything that is made of the list of contents is let go of, by one number. */
+static void test_stale__a_content_changes_the_list(void **state)
+{
+	struct fixture *f = *state;
+	struct cache_front *front = cache_front_create(f->cache);
+	int64_t first = cache_generation(front, &f->budget, "educational_contents");
+
+	stale_after(f->cache, &f->budget, CHANGE_PROJECT, 7);
+	assert_int_equal(cache_generation(front, &f->budget, "educational_contents"), first);
+	stale_after(f->cache, &f->budget, CHANGE_CONTENT, 7);
+	assert_true(cache_generation(front, &f->budget, "educational_contents") > first);
+	cache_front_destroy(front);
+}
+
 static void test_stale__every_change_makes_something_stale(void **state)
 {
 	struct fixture *f = *state;
@@ -122,6 +136,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stale__a_project, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale__a_project_score, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale__a_content, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stale__a_content_changes_the_list, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale__a_community, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale__every_change_makes_something_stale, setup, teardown),
 	};
