@@ -122,7 +122,7 @@ static int check_all(const struct settings *settings, struct buf *text)
 	return database && redis == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-int command_check(unsigned given)
+int command_check(const struct arguments *arguments)
 {
 	CLEANUP(buf_finish) struct buf text = BUF_EMPTY;
 	struct settings *settings = NULL;

@@ -13,10 +13,17 @@
 #include "db/schema.h"
 #include "resilience/redis.h"
 
-/* Options that a command may take; a set of bits. */
-enum { OPTION_MARKDOWN = 1, OPTION_YAML = 2 };
+/* What a command may take besides --help; a set of bits. OPERAND_…: an argument that it must have. */
+enum { OPTION_MARKDOWN = 1, OPTION_YAML = 2, OPTION_USERNAME = 4, OPTION_EMAIL = 8, OPERAND_USERNAME = 16 };
 
-#define COMMAND(name, options, help, usage) int command_##name(unsigned given);
+/* What stood on the command line. Texts are those of argv; NULL: it was not there. */
+struct arguments {
+	unsigned given;       /* the options */
+	const char *username; /* of --username, or the operand */
+	const char *email;
+};
+
+#define COMMAND(name, options, help, usage) int command_##name(const struct arguments *);
 #include "app/commands.def"
 #undef COMMAND
 

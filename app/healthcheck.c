@@ -95,7 +95,7 @@ static int check_health(const struct settings *settings)
 	return EXIT_FAILURE;
 }
 
-int command_healthcheck(unsigned given)
+int command_healthcheck(const struct arguments *arguments)
 {
 	struct settings *settings = NULL;
 	struct error err = { 0 };

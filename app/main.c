@@ -8,8 +8,8 @@
 
 struct command {
 	const char *name;
-	int (*run)(unsigned given);
-	unsigned options; /* that it takes besides --help */
+	int (*run)(const struct arguments *);
+	unsigned options; /* what it takes besides --help */
 	const char *help;
 	const char *usage;
 };
@@ -20,7 +20,7 @@ static const struct command commands[] = {
 #undef COMMAND
 };
 
-enum { HELP = 'h', VERSION = 'V', MARKDOWN = 'm', YAML = 'y' };
+enum { HELP = 'h', VERSION = 'V' };
 
 static const struct option program_options[] = {
 	{ "help", no_argument, NULL, HELP },
@@ -28,10 +28,13 @@ static const struct option program_options[] = {
 	{ 0 },
 };
 
+/* What stands for each option in getopt's answer is its bit: none of them is a letter. */
 static const struct option command_options[] = {
 	{ "help", no_argument, NULL, HELP },
-	{ "markdown", no_argument, NULL, MARKDOWN },
-	{ "yaml", no_argument, NULL, YAML },
+	{ "markdown", no_argument, NULL, OPTION_MARKDOWN },
+	{ "yaml", no_argument, NULL, OPTION_YAML },
+	{ "username", required_argument, NULL, OPTION_USERNAME },
+	{ "email", required_argument, NULL, OPTION_EMAIL },
 	{ 0 },
 };
 
@@ -40,14 +43,24 @@ static void add_usage(struct buf *text)
 	buf_add_text(text, "Usage: egoejo COMMAND [--help]\n\nThe EGOEJO backend. Settings come from the environment: egoejo settings "
 	                   "--markdown.\n\n");
 	for (size_t i = 0; i < N_ELEMENTS(commands); i++)
-		buf_addf(text, "  %-12s %s\n", commands[i].name, commands[i].help);
+		buf_addf(text, "  %-15s %s\n", commands[i].name, commands[i].help);
 	buf_add_text(text, "\nExit status: 0 done; 1 failed; 64 wrong command line; 78 wrong setting.\n");
 }
 
 static void add_command_usage(const struct command *command, struct buf *text)
 {
-	buf_addf(text, "Usage: egoejo %s%s%s\n\n%s\n%s", command->name, command->options & OPTION_MARKDOWN ? " [--markdown]" : "",
-	         command->options & OPTION_YAML ? " [--yaml]" : "", command->help, command->usage);
+	static const struct {
+		unsigned bit;
+		const char *text;
+	} parts[] = {
+		{ OPTION_MARKDOWN, " [--markdown]" },   { OPTION_YAML, " [--yaml]" },      { OPTION_USERNAME, " [--username NAME]" },
+		{ OPTION_EMAIL, " [--email ADDRESS]" }, { OPERAND_USERNAME, " USERNAME" },
+	};
+
+	buf_addf(text, "Usage: egoejo %s", command->name);
+	for (size_t i = 0; i < N_ELEMENTS(parts); i++)
+		buf_add_text(text, command->options & parts[i].bit ? parts[i].text : "");
+	buf_addf(text, "\n\n%s\n%s", command->help, command->usage);
 }
 
 /* Help that was asked for. */
@@ -86,25 +99,49 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
+static int refuse_option(const struct command *command, int bit)
+{
+	char name[40] = "";
+
+	for (const struct option *o = command_options; o->name; o++) {
+		if (o->val == bit)
+			snprintf(name, sizeof(name), "--%s", o->name);
+	}
+	return refuse(command, "not an option of this command", name);
+}
+
+/* What is left after the options: the operand, if the command has one. 0, or an exit status. */
+static int read_operand(const struct command *command, int argc, char **argv, struct arguments *arguments)
+{
+	if (command->options & OPERAND_USERNAME) {
+		if (optind >= argc)
+			return refuse(command, "argument missing", "USERNAME");
+		arguments->username = argv[optind++];
+	}
+	return optind < argc ? refuse(command, "unexpected argument", argv[optind]) : EXIT_SUCCESS;
+}
+
 static int run_command(const struct command *command, int argc, char **argv)
 {
-	unsigned given = 0, bit;
-	int option;
+	struct arguments arguments = { 0 };
+	int option, status;
 
 	optind = 0; /* GNU: start again on another vector */
 	while ((option = getopt_long(argc, argv, "+h", command_options, NULL)) != -1) {
 		if (option == HELP)
 			return print_help(command);
-		if (option != MARKDOWN && option != YAML)
+		if (option == '?')
 			return refuse(command, NULL, NULL);
-		bit = option == YAML ? OPTION_YAML : OPTION_MARKDOWN;
-		if (!(command->options & bit))
-			return refuse(command, "not an option of this command", option == YAML ? "--yaml" : "--markdown");
-		given |= bit;
+		if (!(command->options & (unsigned)option))
+			return refuse_option(command, option);
+		arguments.given |= (unsigned)option;
+		if (option == OPTION_USERNAME)
+			arguments.username = optarg;
+		if (option == OPTION_EMAIL)
+			arguments.email = optarg;
 	}
-	if (optind < argc)
-		return refuse(command, "unexpected argument", argv[optind]);
-	return command->run(given);
+	status = read_operand(command, argc, argv, &arguments);
+	return status == EXIT_SUCCESS ? command->run(&arguments) : status;
 }
 
 int main(int argc, char **argv)
@@ -116,7 +153,7 @@ int main(int argc, char **argv)
 		if (option == HELP)
 			return print_help(NULL);
 		if (option == VERSION)
-			return command_version(0);
+			return command_version(&(struct arguments){ 0 });
 		return refuse(NULL, NULL, NULL);
 	}
 	if (optind >= argc)

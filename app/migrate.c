@@ -43,7 +43,7 @@ static int migrate(struct db **db, struct buf *text)
 	return command_exit_status(r);
 }
 
-int command_migrate(unsigned given)
+int command_migrate(const struct arguments *arguments)
 {
 	CLEANUP(buf_finish) struct buf text = BUF_EMPTY;
 	struct db *db = NULL;
@@ -72,7 +72,7 @@ static int fill(struct db *db, struct buf *text)
 	return EXIT_SUCCESS;
 }
 
-int command_demo(unsigned given)
+int command_demo(const struct arguments *arguments)
 {
 	CLEANUP(buf_finish) struct buf text = BUF_EMPTY;
 	struct db *db = NULL;

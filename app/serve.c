@@ -107,7 +107,7 @@ static int run(struct settings *take_settings, int signals)
 	return EXIT_SUCCESS;
 }
 
-int command_serve(unsigned given)
+int command_serve(const struct arguments *arguments)
 {
 	CLEANUP(cleanup_close) int signals = -1;
 	struct settings *settings = NULL;

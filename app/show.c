@@ -3,13 +3,13 @@
 #include "api/route.h"
 #include "app/command.h"
 
-int command_settings(unsigned given)
+int command_settings(const struct arguments *arguments)
 {
 	CLEANUP(buf_finish) struct buf text = BUF_EMPTY;
 	struct settings *settings = NULL;
 	struct error err = { 0 };
 
-	if (given & OPTION_MARKDOWN) {
+	if (arguments->given & OPTION_MARKDOWN) {
 		settings_print_markdown(&text);
 		return command_print(&text);
 	}
@@ -20,7 +20,7 @@ int command_settings(unsigned given)
 	return command_print(&text);
 }
 
-int command_routes(unsigned given)
+int command_routes(const struct arguments *arguments)
 {
 	CLEANUP(buf_finish) struct buf text = BUF_EMPTY;
 
@@ -29,10 +29,10 @@ int command_routes(unsigned given)
 	return command_print(&text);
 }
 
-int command_openapi(unsigned given)
+int command_openapi(const struct arguments *arguments)
 {
 	CLEANUP(buf_finish) struct buf text = BUF_EMPTY;
-	bool as_yaml = given & OPTION_YAML;
+	bool as_yaml = arguments->given & OPTION_YAML;
 
 	routes_init();
 	if (!openapi_write(&text, as_yaml))

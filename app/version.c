@@ -43,7 +43,7 @@ void version_list(struct version ret_versions[VERSION_COUNT])
 	set_parts(v++, "brotli", brotli >> 24, (brotli >> 12) & 0xfff, brotli & 0xfff);
 }
 
-int command_version(unsigned given)
+int command_version(const struct arguments *arguments)
 {
 	CLEANUP(buf_finish) struct buf text = BUF_EMPTY;
 	struct version versions[VERSION_COUNT];

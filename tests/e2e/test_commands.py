@@ -14,7 +14,7 @@ from lib.database import Database
 from lib.net import free_port
 from lib.server import BINARY, KEY, environment, run
 
-COMMANDS = ["serve", "migrate", "demo", "check", "settings", "routes", "healthcheck", "version"]
+COMMANDS = ["serve", "migrate", "demo", "createsuperuser", "changepassword", "check", "settings", "routes", "openapi", "healthcheck", "version"]
 
 
 def one_line(done, *words):
@@ -42,11 +42,13 @@ def test_each_command_has_help(command):
     assert done.stdout.startswith(f"Usage: egoejo {command}")
 
 
-@pytest.mark.parametrize("arguments", [[], ["dance"], ["--dance"], ["serve", "--dance"], ["serve", "--markdown"], ["version", "now"], ["Serve"]])
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["--dance"], ["serve", "--dance"], ["serve", "--markdown"], ["version", "now"], ["Serve"],
+                                       ["version", "--username", "x"], ["createsuperuser", "ana"], ["createsuperuser", "--username"],
+                                       ["createsuperuser"], ["changepassword"], ["changepassword", "a", "b"]])
 def test_a_wrong_command_line_gets_the_usage_and_64(arguments):
     done = run(*arguments)
     assert done.returncode == os.EX_USAGE
-    assert done.stdout == "" and "Usage: egoejo" in done.stderr
+    assert done.stdout == "" and ("Usage: egoejo" in done.stderr or "--username is needed" in done.stderr)
 
 
 def test_version_names_program_and_libraries():
