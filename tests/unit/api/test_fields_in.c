@@ -95,6 +95,7 @@ struct fixture {
 	struct buf errors;
 	bool partial;
 	bool is_form;
+	bool staff;
 };
 
 /* Stands for a connection: only_seven does not look at it. */
@@ -223,6 +224,59 @@ static void test_fields_in__unknown_and_read_only_fields_are_ignored(void **stat
 	accept("{\"status\": 5, \"meta\": [], \"no-such\": {\"a\": [1e999]}, \"\": 1}");
 	assert_null(f->thing.status.s);
 	assert_int_equal(f->present, 0);
+}
+
+struct ranked {
+	struct str title;
+	int64_t rank;
+	double rate;
+};
+
+static const struct field ranked_list[] = {
+	FIELD(struct ranked, "title", title, TEXT),
+	FIELD(struct ranked, "rank", rank, INT, .flags = FIELD_STAFF | FIELD_REQUIRED, .max = 9),
+	FIELD(struct ranked, "rate", rate, FLOAT),
+};
+static const struct fields ranked_fields = FIELDS(struct ranked, ranked_list);
+
+static int read_ranked(struct fixture *f, const char *text, struct ranked *row)
+{
+	struct body_value body CLEANUP(body_finish) = { .root = NULL };
+	struct fields_input in = { .body = &body, .arena = &f->arena, .staff = f->staff };
+	const char *why;
+
+	assert_int_equal(body_read(str_of("application/json"), str_of(text), &f->arena, &body, &why), 0);
+	return fields_read(&ranked_fields, &in, row, &f->errors, &f->present);
+}
+
+static void test_fields_in__fields_of_staff_are_ignored_from_others(void **state)
+{
+	struct fixture *f = *state;
+	struct ranked row = { .rank = 3 };
+
+	assert_int_equal(read_ranked(f, "{\"rank\": 7, \"title\": \"a\"}", &row), 0);
+	assert_int_equal(row.rank, 3);
+	assert_int_equal(f->present, 1);
+	assert_int_equal(read_ranked(f, "{\"rank\": \"nonsense\"}", &row), 0);
+	f->staff = true;
+	assert_int_equal(read_ranked(f, "{\"rank\": 7}", &row), 0);
+	assert_int_equal(row.rank, 7);
+	assert_int_equal(f->present, 2);
+	assert_int_equal(read_ranked(f, "{\"rank\": 10}", &row), ERR_INVALID);
+	assert_int_equal(read_ranked(f, "{}", &row), ERR_INVALID);
+}
+
+static void test_fields_in__a_merge_copies_what_was_present(void **state)
+{
+	const struct ranked from = { TEXT("new"), 8, 0.5 };
+	struct ranked to = { TEXT("old"), 1, 0.25 };
+
+	fields_merge(&ranked_fields, 0, &to, &from);
+	assert_true(str_is(to.title, "old") && to.rank == 1 && to.rate == 0.25);
+	fields_merge(&ranked_fields, 5, &to, &from);
+	assert_true(str_is(to.title, "new") && to.rank == 1 && to.rate == 0.5);
+	fields_merge(&ranked_fields, 2, &to, &from);
+	assert_int_equal(to.rank, 8);
 }
 
 static void test_fields_in__required_fields(void **state)
@@ -742,6 +796,8 @@ int main(void)
 		CASE(absent_fields_stay_as_they_are),
 		CASE(present_tells_what_was_there),
 		CASE(unknown_and_read_only_fields_are_ignored),
+		CASE(fields_of_staff_are_ignored_from_others),
+		CASE(a_merge_copies_what_was_present),
 		CASE(required_fields),
 		CASE(a_partial_body_lacks_nothing),
 		CASE(all_errors_are_told_at_once),
