@@ -96,8 +96,11 @@ struct field {
 	const char *literal;        /* LITERAL */
 	bool by_hand;               /* a SHAPE: the handler reads or writes it, the table only describes it */
 	const struct field *each;   /* LIST, MAP: what their members are, EACH(…) */
-	/* For OpenAPI alone: what a text read by hand must look like (ECMA 262), and what the field means, in French. */
-	const char *pattern, *meaning;
+	/*
+	 * For OpenAPI alone: what a text must look like (ECMA 262) where kind and limits do not say it all (read by hand, or
+	 * .check), the JSON Schema of a value that is no text in a JSON body, and what the field means, in French.
+	 */
+	const char *pattern, *schema, *meaning;
 	/* REFERENCE: whether there is such a row: 0, ERR_NOT_FOUND, or what keeps the answer from being known */
 	int (*known)(struct db_conn *, int64_t id);
 	/*

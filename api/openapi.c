@@ -101,12 +101,14 @@ static json_t *request_body(json_t *schemas, const struct route *r)
 
 	for (size_t i = 0; i < r->in->n; i++)
 		required |= r->in->list[i].flags & FIELD_REQUIRED && r->method != METHOD_PATCH;
-	if (openapi_fits_form(r->in))
+	if (openapi_fits_form(r->in)) {
 		result += json_object_set_new(content, "application/x-www-form-urlencoded",
 		                              json_pack("{s:o}", "schema", body_reference(schemas, r, CARRIER_FORM)));
-	if (openapi_fits_form(r->in) && openapi_takes_files(r->in))
-		result += json_object_set_new(content, "multipart/form-data",
-		                              json_pack("{s:o}", "schema", body_reference(schemas, r, CARRIER_MULTIPART)));
+		result += json_object_set_new(
+		        content, "multipart/form-data",
+		        json_pack("{s:o}", "schema",
+		                  body_reference(schemas, r, openapi_takes_files(r->in) ? CARRIER_MULTIPART : CARRIER_FORM)));
+	}
 	if (result < 0) {
 		json_decref(content);
 		content = NULL;

@@ -65,7 +65,7 @@ static json_t *answer_reference(json_t *schemas, const char *table, const struct
 	return openapi_reference("schemas", name);
 }
 
-/* JSON here means: without U+0000, which PostgreSQL cannot store. */
+/* JSON here means: without U+0000 in a text, which PostgreSQL cannot store; in names json_in.c replaces it. */
 json_t *openapi_common_schemas(void)
 {
 	static const char text[] =
@@ -88,7 +88,7 @@ json_t *openapi_common_schemas(void)
 	        "{\"$ref\":\"#/components/schemas/FieldErrors\"}]}},"
 	        "\"JsonValue\":{\"anyOf\":[{\"type\":[\"boolean\",\"number\"]},{\"$ref\":\"#/components/schemas/JsonText\"},"
 	        "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/JsonOrNull\"}},"
-	        "{\"type\":\"object\",\"propertyNames\":{\"$ref\":\"#/components/schemas/JsonText\"},"
+	        "{\"type\":\"object\","
 	        "\"additionalProperties\":{\"$ref\":\"#/components/schemas/JsonOrNull\"}}]},"
 	        "\"JsonOrNull\":{\"anyOf\":[{\"type\":\"null\"},{\"$ref\":\"#/components/schemas/JsonValue\"}]},"
 	        "\"JsonText\":{\"type\":\"string\",\"pattern\":\"^[^\\\\x00]*$\"}}";

@@ -130,7 +130,11 @@ static json_t *json_value_schema(const struct field *f)
 	json_t *list = json_array(), *structure;
 	int r = 0;
 
-	if (is_structure(f->kind)) {
+	if (f->schema) {
+		r = append(list, json_loads(f->schema, JSON_DECODE_ANY, NULL));
+		if (f->pattern && !is_structure(f->kind))
+			r += append(list, openapi_text_schema(f));
+	} else if (is_structure(f->kind)) {
 		structure = structure_schema(f);
 		if (structure)
 			r = append(list, structure);
@@ -156,7 +160,7 @@ static json_t *each_schema(const struct field *f)
 /* In a form an empty text is no value, where there need not be one, or null. */
 static json_t *form_value_schema(const struct field *f, enum openapi_carrier carrier)
 {
-	bool may_be_empty = !(f->flags & FIELD_BLANK) && (takes_null(f) || !(f->flags & FIELD_REQUIRED));
+	bool may_be_empty = !f->by_hand && !(f->flags & FIELD_BLANK) && (takes_null(f) || !(f->flags & FIELD_REQUIRED));
 	json_t *schema;
 
 	if (f->kind == FIELD_FILE && carrier == CARRIER_MULTIPART)
@@ -172,13 +176,18 @@ static json_t *form_value_schema(const struct field *f, enum openapi_carrier car
 	return json_pack("{s:[o, {s:s}]}", "anyOf", schema, "const", "");
 }
 
+/* With its meaning, and whether it is ignored in the body of somebody who is no staff. */
 static json_t *described(json_t *schema, const struct field *f)
 {
-	if (!f->meaning || !json_is_object(schema))
+	int r = 0;
+
+	if (!json_is_object(schema) || (!f->meaning && !(f->flags & FIELD_STAFF)))
 		return schema;
-	if (json_object_get(schema, "$ref"))
-		schema = json_pack("{s:[o]}", "allOf", schema);
-	if (json_object_set_new(schema, "description", json_string(f->meaning)) == 0)
+	if (f->meaning)
+		r += json_object_set_new(schema, "description", json_string(f->meaning));
+	if (f->flags & FIELD_STAFF)
+		r += json_object_set_new(schema, "x-staff-only", json_true());
+	if (r == 0)
 		return schema;
 	json_decref(schema);
 	return NULL;
@@ -242,7 +251,7 @@ static json_t *verbatim_text(const struct field *f)
 
 json_t *openapi_parameter_schema(const struct field *f)
 {
-	bool may_be_empty = !(f->flags & (FIELD_BLANK | FIELD_REQUIRED));
+	bool may_be_empty = !f->by_hand && !(f->flags & (FIELD_BLANK | FIELD_REQUIRED));
 	json_t *list;
 
 	if (f->kind == FIELD_TEXT && f->by_hand && !f->pattern)

@@ -44,8 +44,6 @@ static json_t *free_text(const struct field *f)
 	const char *blank = f->flags & FIELD_BLANK ? "?" : "";
 	char pattern[600], inside[40] = "*";
 
-	if (f->pattern)
-		return text_of_pattern(f->pattern);
 	if (f->max_chars >= 2)
 		snprintf(inside, sizeof(inside), "{0,%u}", f->max_chars - 2);
 	if (f->max_chars == 1)
@@ -163,6 +161,8 @@ static json_t *spellings_of_booleans(void)
 
 json_t *openapi_text_schema(const struct field *f)
 {
+	if (f->pattern)
+		return text_of_pattern(f->pattern);
 	switch (f->kind) {
 	case FIELD_BOOL:
 		return spellings_of_booleans();

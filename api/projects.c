@@ -57,7 +57,9 @@ static const struct field project_field_list[] = {
 	FIELD(struct project, "created_at", created_at, TIME, .flags = FIELD_READ_ONLY),
 	FIELD(struct project, "saka_score", saka_score, INT, .flags = FIELD_STAFF, .min = 0, .max = INT32_MAX),
 	FIELD(struct project, "saka_supporters_count", saka_supporters_count, INT, .flags = FIELD_STAFF, .min = 0, .max = INT32_MAX),
-	FIELD(struct project, "active_oracles", active_oracles, JSON, .flags = FIELD_STAFF, .check = check_oracles),
+	FIELD(struct project, "active_oracles", active_oracles, JSON, .flags = FIELD_STAFF, .check = check_oracles,
+	      .schema = "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/JsonText\"}}",
+	      .pattern = "^ *\\[ *(?:\"[^\"\\\\\\x00-\\x1f]*\"(?: *, *\"[^\"\\\\\\x00-\\x1f]*\")*)? *\\] *$"),
 	FIELD(struct project, "community", community_id, REFERENCE, .flags = FIELD_NULLABLE, .known = community_exists),
 };
 const struct fields project_fields = FIELDS(struct project, project_field_list);

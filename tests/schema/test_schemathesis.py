@@ -83,6 +83,7 @@ def test_every_operation_keeps_to_the_document(demo_database, start_server, fold
         "PYTHONPATH": HERE,
         "SCHEMA_ROWS": json.dumps(rows_of(demo_database)),
         "SCHEMA_LATER": json.dumps(later_lines()),
+        "SCHEMA_ROLE": role,
         "SCHEMA_DATABASE": demo_database.url,
     }
     authorization = f"Authorization: {cast[role].headers['Authorization']}"
