@@ -342,15 +342,21 @@ static void test_route__columns_of_the_document(void **state)
 /* Which methods a later milestone brings: printed, so that what is missing is seen in every run (design 9.17). */
 static void test_route__what_is_not_built_is_told(void **state)
 {
-	size_t n;
+	static const char *const later[] = { "POST /api/cagnottes/" };
+	size_t n, found = 0;
 	const struct route *routes = routes_all(&n);
+	char line[200];
 
 	(void)state;
 	for (size_t i = 0; i < n; i++) {
 		if (route_is_built(&routes[i]))
 			continue;
-		print_message("not built yet: %s %s\n", method_name(routes[i].method), routes[i].pattern);
+		snprintf(line, sizeof(line), "%s %s", method_name(routes[i].method), routes[i].pattern);
+		print_message("not built yet: %s\n", line);
+		assert_true(found < N_ELEMENTS(later));
+		assert_string_equal(line, later[found++]);
 	}
+	assert_int_equal(found, N_ELEMENTS(later)); /* what is built leaves the list */
 }
 
 static void test_route__printed(void **state)
