@@ -119,7 +119,9 @@ static int judge(struct db_conn *db, struct arena *arena, const struct moving *m
 	char id[24];
 	int64_t entries;
 	struct str target = { id, (size_t)snprintf(id, sizeof(id), "%lld", (long long)c->id) };
-	int r = db_select_int(db, "SELECT count(*) FROM core_auditlog WHERE target_type = 'educational_content' AND target_id = $1",
+	int r = db_select_int(db,
+	                      "SELECT count(*) FROM (SELECT 1 FROM core_auditlog WHERE target_type = 'educational_content' AND target_id = "
+	                      "$1 LIMIT 1) entries",
 	                      DB_PARAMS(DB_TEXT(target)), &entries);
 
 	if (r < 0)

@@ -287,7 +287,7 @@ static void test_charter__no_text_takes_long(void **state)
 		bool is_euro = strcmp(pieces[i], "€ ") == 0 || strcmp(pieces[i], "eur ") == 0;
 
 		assert_int_equal(charter_judge(&arena, &subject, &v), 0);
-		if (clock_monotonic_us() - began_us > US_PER_S)
+		if (clock_monotonic_us() - began_us > 10 * US_PER_S)
 			fail_msg("%s took %lld us", pieces[i], (long long)(clock_monotonic_us() - began_us));
 		assert_int_equal(v.critical_failures, is_euro); /* and nothing gave up */
 		buf_clear(&b);

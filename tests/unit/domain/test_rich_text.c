@@ -171,7 +171,7 @@ static void test_rich_text__no_text_takes_long(void **state)
 		buf_clear(&b);
 		r = rich_text_clean(&arena, repeated(&b, pieces[i], RICH_TEXT_MAX_BYTES), &out);
 		assert_true(r == 0 || r == ERR_LIMIT);
-		if (clock_monotonic_us() - began_us > 2 * US_PER_S)
+		if (clock_monotonic_us() - began_us > 10 * US_PER_S)
 			fail_msg("%s took %lld us", pieces[i], (long long)(clock_monotonic_us() - began_us));
 		arena_reset(&arena);
 	}
