@@ -3,7 +3,8 @@
  *
  * Statements are prepared in each session at their first use; parameters and results travel as text. A write is a
  * SERIALIZABLE transaction on the caller's own session, repeated after a serialisation failure, so a closure may reason
- * as if it were alone, as it is on SQLite.
+ * as if it were alone, as it is on SQLite. Who is disturbed again and again stands in line: where many change one row at
+ * the same time, repeating alone would let some of them fail for ever.
  */
 #include <math.h>
 #include <stdio.h>
@@ -19,8 +20,13 @@
 
 #define PARAMS_MAX 64
 
-/* Repetitions of a transaction that others disturb. */
-#define ATTEMPTS_MAX 12
+/* Repetitions of a transaction that others disturb, and how many of them are made without standing in line. */
+#define ATTEMPTS_MAX  12
+#define ATTEMPTS_FREE 3
+
+#define BEGIN "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"
+/* A lock on a table comes before the snapshot, as no other does; this one only its own kind waits for (and VACUUM gives way). */
+#define STAND_IN_LINE "LOCK TABLE egoejo_schema IN SHARE UPDATE EXCLUSIVE MODE"
 
 /* Room for the text of any parameter that is not a text. */
 #define SHORT_TEXT 64
@@ -289,13 +295,24 @@ static void roll_back(struct pg_conn *c)
 	memcpy(c->base.error, error, sizeof(error));
 }
 
-static int write_once(struct pg_conn *c, db_write_fn fn, void *arg)
+/* When there is no line to stand in (no such table yet), as without. */
+static int begin(struct pg_conn *c, bool in_line)
+{
+	if (in_line) {
+		if (transact(c, BEGIN "; " STAND_IN_LINE) == 0)
+			return 0;
+		roll_back(c);
+	}
+	return transact(c, BEGIN);
+}
+
+static int write_once(struct pg_conn *c, db_write_fn fn, void *arg, bool in_line)
 {
 	int r, committed;
 
 	c->must_repeat = c->ran_script = false;
 	c->base.told = false;
-	r = transact(c, "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE");
+	r = begin(c, in_line);
 	if (r < 0)
 		return conn_count_failure(&c->base, r);
 	c->in_transaction = true;
@@ -325,11 +342,11 @@ static void back_off(int attempt)
 static int pg_write(struct db_conn *conn, db_write_fn fn, void *arg)
 {
 	struct pg_conn *c = pg_of(conn);
-	int r = write_once(c, fn, arg);
+	int r = write_once(c, fn, arg, /* in_line: */ false);
 
 	for (int attempt = 1; r < 0 && c->must_repeat && c->link && attempt < ATTEMPTS_MAX; attempt++) {
 		back_off(attempt);
-		r = write_once(c, fn, arg);
+		r = write_once(c, fn, arg, attempt >= ATTEMPTS_FREE);
 	}
 	return r;
 }

@@ -479,6 +479,57 @@ static void test_postgresql__restarts_under_traffic(void **state)
 	assert_int_equal(read_value(f->conn), 0);
 }
 
+/* ---- many who change the same row ---- */
+
+#define CROWD   24
+#define CHANGES 20
+
+struct changer {
+	pthread_t thread;
+	struct db *db;
+	int failed;
+};
+
+/* Reads, then writes: what it read must still be true at the commit. */
+static int change_row(struct db_conn *conn, void *arg)
+{
+	static const struct db_statement update = { "UPDATE thing SET number = $1 WHERE id = 1" };
+	int64_t number;
+	int r = db_select_int(conn, "SELECT number FROM thing WHERE id = 1 FOR UPDATE", DB_NO_PARAMS, &number);
+
+	return r < 0 ? r : db_execute(conn, &update, DB_PARAMS(DB_INT(number + 1)), NULL);
+}
+
+static void *change_repeatedly(void *arg)
+{
+	struct changer *c = arg;
+	struct db_conn *conn = connect_db(c->db);
+
+	for (int i = 0; i < CHANGES; i++)
+		c->failed += db_write(conn, change_row, NULL) < 0;
+	db_disconnect(conn);
+	return NULL;
+}
+
+static void test_postgresql__nobody_is_disturbed_for_ever(void **state)
+{
+	struct changer crowd[CROWD];
+	struct fixture *f = *state;
+	int failed = 0;
+
+	must_write(f->conn, "INSERT INTO thing (id, number) VALUES (1, 0); CREATE TABLE egoejo_schema (version integer)");
+	for (int i = 0; i < CROWD; i++) {
+		crowd[i] = (struct changer){ .db = f->db };
+		assert_int_equal(pthread_create(&crowd[i].thread, NULL, change_repeatedly, &crowd[i]), 0);
+	}
+	for (int i = 0; i < CROWD; i++) {
+		pthread_join(crowd[i].thread, NULL);
+		failed += crowd[i].failed;
+	}
+	assert_int_equal(failed, 0);
+	assert_int_equal(count_of(f->conn, "SELECT number FROM thing"), CROWD * CHANGES);
+}
+
 #define EACH(fn) cmocka_unit_test_setup_teardown(fn, fixture_open, fixture_close)
 
 int main(void)
@@ -503,6 +554,7 @@ int main(void)
 		EACH(test_postgresql__big_parameters_and_results),
 		EACH(test_postgresql__sessions_are_set_up),
 		EACH(test_postgresql__restarts_under_traffic),
+		EACH(test_postgresql__nobody_is_disturbed_for_ever),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_start_postgresql, fixture_stop);
