@@ -290,21 +290,20 @@ int media_store(const char *root, const char *folder, struct str name, struct st
 
 int media_remove(const char *root, struct str path, struct error *err)
 {
-	const char *slash = path.s ? memrchr(path.s, '/', path.len) : NULL;
-	struct str folder = { path.s, slash ? (size_t)(slash - path.s) : 0 };
-	struct str name = { path.s + folder.len + (slash != NULL), path.len - folder.len - (slash != NULL) };
 	int above CLEANUP(cleanup_close) = open_root(root);
 	int at CLEANUP(cleanup_close) = -1;
-	char text[NAME_MAX + 1];
+	char text[PATH_MAX];
+	char *slash;
 
 	if (above < 0)
 		return errno == ENOENT ? 0 : failed(err, "MEDIA_ROOT");
-	if (!media_path_is_fine(path) || name.len > NAME_MAX)
+	if (!path.s || !media_path_is_fine(path))
 		return 0;
-	at = slash ? open_beneath(above, folder, O_RDONLY | O_DIRECTORY) : dup(above);
-	memcpy(text, name.s, name.len);
-	text[name.len] = '\0';
-	if (at >= 0 && unlinkat(at, text, 0) == 0)
+	memcpy(text, path.s, path.len);
+	text[path.len] = '\0';
+	slash = strrchr(text, '/');
+	at = slash ? open_beneath(above, (struct str){ text, (size_t)(slash - text) }, O_RDONLY | O_DIRECTORY) : dup(above);
+	if (at >= 0 && unlinkat(at, slash ? slash + 1 : text, 0) == 0)
 		return 0;
 	return is_absence(errno) ? 0 : failed(err, "MEDIA_ROOT, removing");
 }

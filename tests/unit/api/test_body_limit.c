@@ -5,11 +5,12 @@
 #include "tests/unit/api/node.h"
 #include "tests/unit/api/peer.h"
 
-#define KEY   "0123456789012345678901234567890123456789012345678901"
-#define MIB   (1024 * 1024)
-#define TYPE  "multipart/form-data; boundary=x"
-#define SMALL (1 * MIB)           /* MAX_BODY_BYTES of these tests */
-#define LARGE (3 * MIB + 1 * MIB) /* and what MAX_UPLOAD_BYTES makes of it */
+#define KEY    "0123456789012345678901234567890123456789012345678901"
+#define SECRET "DJANGO_SECRET_KEY=0123456789012345678901234567890123456789012345678901"
+#define MIB    (1024 * 1024)
+#define TYPE   "multipart/form-data; boundary=x"
+#define SMALL  (1 * MIB)           /* MAX_BODY_BYTES of these tests */
+#define LARGE  (3 * MIB + 1 * MIB) /* and what MAX_UPLOAD_BYTES makes of it */
 
 struct fixture {
 	struct node *node;
@@ -30,7 +31,7 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	log_init(LOG_JSON, LOG_CRITICAL, STDERR_FILENO);
-	f->node = node_open((const char *const[]){ "DJANGO_SECRET_KEY=" KEY, "DEBUG=1", "PORT=0", "HTTP_THREADS=1", "EXECUTOR_THREADS=1",
+	f->node = node_open((const char *const[]){ SECRET, "DEBUG=1", "PORT=0", "HTTP_THREADS=1", "EXECUTOR_THREADS=1",
 	                                           "MAX_BODY_BYTES=1048576", "MAX_UPLOAD_BYTES=3145728", NULL });
 	node_write(f->node,
 	           "INSERT INTO auth_user (id, password, is_superuser, is_staff, is_active, username, last_name, email, date_joined, "
