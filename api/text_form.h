@@ -14,7 +14,8 @@ bool is_email(struct str);
 
 /*
  * http, https, ftp or ftps (any case), "://", optional user:password@, a host (dotted name with a plausible top level,
- * IDN included; localhost; an IPv4 address; a bracketed IPv6 one), optional port, then path, query, fragment. No white space.
+ * IDN included; localhost; an IPv4 address; a bracketed IPv6 one), optional port, then path, query, fragment. No white space, no
+ * "\" before the "@" (RFC 3986 knows none, and browsers another host behind it).
  */
 bool is_url(struct str);
 

@@ -104,6 +104,7 @@ static void test_text_form__bad_urls(void **state)
 		                           "http://[]",
 		                           "http://[127.0.0.1]",
 		                           "http://[::1]x",
+		                           "http://evil.example\\@a.org/",
 		                           "http://a.org/a b",
 		                           "http://a.org/\xc2\xa0",
 		                           "http://a.org/\t",
