@@ -3,8 +3,8 @@
  *
  * Statements are prepared in each session at their first use; parameters and results travel as text. A write is a
  * SERIALIZABLE transaction on the caller's own session, repeated after a serialisation failure, so a closure may reason
- * as if it were alone, as it is on SQLite. Who is disturbed again and again stands in line: where many change one row at
- * the same time, repeating alone would let some of them fail for ever.
+ * as if it were alone, as it is on SQLite. Who is disturbed again and again is at last let in alone: where many change one
+ * row at the same time, repeating would let some of them fail for ever.
  */
 #include <math.h>
 #include <stdio.h>
@@ -20,13 +20,17 @@
 
 #define PARAMS_MAX 64
 
-/* Repetitions of a transaction that others disturb, and how many of them are made without standing in line. */
-#define ATTEMPTS_MAX  12
-#define ATTEMPTS_FREE 3
+/* Repetitions of a transaction that others disturb, and how many of them are made beside others. */
+#define ATTEMPTS_MAX    12
+#define ATTEMPTS_BESIDE 4
 
-#define BEGIN "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"
-/* A lock on a table comes before the snapshot, as no other does; this one only its own kind waits for (and VACUUM gives way). */
-#define STAND_IN_LINE "LOCK TABLE egoejo_schema IN SHARE UPDATE EXCLUSIVE MODE"
+/*
+ * A lock on a table comes before the snapshot, as no other kind does: who is alone sees all that was committed before. Every
+ * write takes the shared mode, which costs nothing between them; readers take none. The table is hardly ever written.
+ */
+#define BEGIN        "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"
+#define BEGIN_BESIDE BEGIN "; LOCK TABLE egoejo_schema IN ROW SHARE MODE"
+#define BEGIN_ALONE  BEGIN "; LOCK TABLE egoejo_schema IN EXCLUSIVE MODE"
 
 /* Room for the text of any parameter that is not a text. */
 #define SHORT_TEXT 64
@@ -295,26 +299,28 @@ static void roll_back(struct pg_conn *c)
 	memcpy(c->base.error, error, sizeof(error));
 }
 
-/* When there is no line to stand in (no such table yet), as without. */
-static int begin(struct pg_conn *c, bool in_line)
+/* Before the first migration there is no such table. */
+static int begin(struct pg_conn *c, bool alone)
 {
-	if (in_line) {
-		if (transact(c, BEGIN "; " STAND_IN_LINE) == 0)
-			return 0;
-		roll_back(c);
-	}
+	int r = transact(c, alone ? BEGIN_ALONE : BEGIN_BESIDE);
+
+	if (r != ERR_SCHEMA)
+		return r;
+	roll_back(c);
 	return transact(c, BEGIN);
 }
 
-static int write_once(struct pg_conn *c, db_write_fn fn, void *arg, bool in_line)
+static int write_once(struct pg_conn *c, db_write_fn fn, void *arg, bool alone)
 {
 	int r, committed;
 
 	c->must_repeat = c->ran_script = false;
 	c->base.told = false;
-	r = begin(c, in_line);
-	if (r < 0)
+	r = begin(c, alone);
+	if (r < 0) {
+		roll_back(c);
 		return conn_count_failure(&c->base, r);
+	}
 	c->in_transaction = true;
 	c->base.error[0] = '\0';
 	r = conn_run_closure(&c->base, fn, arg);
@@ -342,11 +348,11 @@ static void back_off(int attempt)
 static int pg_write(struct db_conn *conn, db_write_fn fn, void *arg)
 {
 	struct pg_conn *c = pg_of(conn);
-	int r = write_once(c, fn, arg, /* in_line: */ false);
+	int r = write_once(c, fn, arg, /* alone: */ false);
 
 	for (int attempt = 1; r < 0 && c->must_repeat && c->link && attempt < ATTEMPTS_MAX; attempt++) {
 		back_off(attempt);
-		r = write_once(c, fn, arg, attempt >= ATTEMPTS_FREE);
+		r = write_once(c, fn, arg, attempt >= ATTEMPTS_BESIDE);
 	}
 	return r;
 }

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <libpq-fe.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -435,7 +436,8 @@ struct traffic {
 	struct fixture *f;
 	pthread_t thread;
 	atomic_bool *stop;
-	int done, refused, other;
+	atomic_int done;
+	int refused, other;
 };
 
 static void *make_traffic(void *arg)
@@ -446,10 +448,20 @@ static void *make_traffic(void *arg)
 	while (!atomic_load(t->stop)) {
 		int r = read_value(conn);
 
-		++*(r == 0 ? &t->done : r == ERR_UNAVAILABLE ? &t->refused : &t->other);
+		if (r == 0)
+			atomic_fetch_add(&t->done, 1);
+		else
+			++*(r == ERR_UNAVAILABLE ? &t->refused : &t->other);
 	}
 	db_disconnect(conn);
 	return NULL;
+}
+
+static void wait_until_all_read(struct traffic *traffic)
+{
+	for (int i = 0; i < THREADS; i++)
+		for (int before = atomic_load(&traffic[i].done); atomic_load(&traffic[i].done) == before;)
+			sched_yield();
 }
 
 static void test_postgresql__restarts_under_traffic(void **state)
@@ -457,24 +469,27 @@ static void test_postgresql__restarts_under_traffic(void **state)
 	struct fixture *f = *state;
 	struct traffic traffic[THREADS];
 	atomic_bool stop = false;
+	int refused = 0;
 
 	for (int i = 0; i < THREADS; i++) {
 		traffic[i] = (struct traffic){ .f = f, .stop = &stop };
 		assert_int_equal(pthread_create(&traffic[i].thread, NULL, make_traffic, &traffic[i]), 0);
 	}
 	for (int round = 0; round < 2; round++) {
+		wait_until_all_read(traffic);
 		test_postgres_restart(&f->pg);
 		probe_until_back(f);
 		for (int i = 0; i < 10; i++)
 			db_probe(f->db);
 	}
+	wait_until_all_read(traffic);
 	atomic_store(&stop, true);
 	for (int i = 0; i < THREADS; i++) {
 		pthread_join(traffic[i].thread, NULL);
-		assert_true(traffic[i].done > 0);
-		assert_true(traffic[i].refused > 0);
+		refused += traffic[i].refused;
 		assert_int_equal(traffic[i].other, 0);
 	}
+	assert_true(refused > 0);
 	probe_until_back(f);
 	assert_int_equal(read_value(f->conn), 0);
 }
