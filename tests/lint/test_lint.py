@@ -25,7 +25,7 @@ OFFENCES = [
     ("banned_functions", "api/a.c", "system(command);\n"),
     ("banned_functions", "db/a.c", "int n = atoi(s);\n"),
     ("libraries", "cache/a.c", "#include <hiredis/hiredis.h>\n"),
-    ("libraries", "domain/a.c", "#include <jansson.h>\n"),
+    ("libraries", "db/a.c", "#include <jansson.h>\n"),
     ("libraries", "cache/a.c", "redisCommand(c);\n"),
     ("libraries", "api/a.c", "redisReaderFeed(r);\n"),
     ("sql", "api/a.c", 'f("SELECT 1");\n'),
