@@ -27,8 +27,8 @@ static bool cut(struct connection *c, uint64_t word)
 
 /*
  * libmicrohttpd takes a read that brings less than it asked for as the last one, and then waits for an event; an end of
- * the connection that came together with the request has had its event already. So each idle connection is looked at
- * once: what ends later makes an event.
+ * the connection that came together with what was read has had its event already. So a connection that waits for its
+ * client is looked at once: what ends later makes an event.
  */
 static bool has_left(struct connection *c, uint64_t word)
 {
@@ -89,6 +89,9 @@ static void sweep_one(struct server *s, struct connection *c, int64_t now_us)
 		if (late || atomic_load(&s->draining) || has_left(c, word))
 			cut(c, word);
 		return;
+	case PHASE_BODY:
+		late = late || has_left(c, word);
+		/* fall through */
 	default:
 		if (atomic_load(&s->cutting) && cut(c, word))
 			atomic_fetch_add(&s->cut, 1);

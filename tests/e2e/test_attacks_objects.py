@@ -85,7 +85,7 @@ def test_a_content_begins_pending_and_is_its_authors(world):
 
 
 @pytest.mark.parametrize("path, table", [("/api/help-requests/", "core_helprequest"), ("/api/engagements/", "core_engagement")])
-def test_help_begins_new_and_belongs_to_the_caller(world, built, path, table):
+def test_help_begins_new_and_belongs_to_the_caller(world, path, table):
     for caller in ("ordinary", "anonymous"):
         answer = post(world, path, caller)
         assert answer.status == 201 and answer.json["status"] == "new", answer.raw
@@ -95,7 +95,7 @@ def test_help_begins_new_and_belongs_to_the_caller(world, built, path, table):
 
 
 @pytest.mark.parametrize("path, table", [("/api/analytics/metrics/", "monitoring_performance_metric"), ("/api/monitoring/alerts/", "monitoring_alert")])
-def test_a_measure_is_its_senders(world, built, path, table):
+def test_a_measure_is_its_senders(world, path, table):
     answer = post(world, path, "ordinary")
     assert answer.status == 201, answer.raw
     wait.until(lambda: world.database.count(table), 10, "the batch is written")

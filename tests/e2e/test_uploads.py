@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from lib import people
+from lib import people, wait
 from lib.raw import Peer
 
 BOUNDARY = "----a-boundary-of-the-tests"
@@ -292,15 +292,15 @@ def test_other_routes_and_types_keep_their_limit(site):
 # --- trouble ---
 
 
-def descriptors(server):
-    return len(os.listdir(f"/proc/{server.pid}/fd"))
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert condition()
+def bodies_on_the_way(site):
+    """Files without a name that the server has open in its media folder."""
+    found = 0
+    for number in os.listdir(f"/proc/{site.server.pid}/fd"):
+        try:
+            found += os.readlink(f"/proc/{site.server.pid}/fd/{number}").startswith(site.media)
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return found
 
 
 def begin_upload(site, sent):
@@ -313,12 +313,11 @@ def begin_upload(site, sent):
 
 def test_a_client_who_leaves_leaves_nothing(site):
     site.project(("image", "first.gif", GIF))
-    before = descriptors(site.server)
     peers = [begin_upload(site, 2 << 20)[0] for _ in range(10)]
-    wait_for(lambda: descriptors(site.server) >= before + 20)  # a socket and a file each
+    wait.until(lambda: bodies_on_the_way(site) == 10, what="ten bodies are on the way")
     for peer in peers:
         peer.socket.close()
-    wait_for(lambda: descriptors(site.server) <= before)
+    wait.until(lambda: bodies_on_the_way(site) == 0, what="all are gone")
     assert site.files() == ["projets/first.gif"]
     assert site.project(("image", "after.gif", GIF)).status == 201
 
