@@ -117,8 +117,7 @@ void projects_delete(struct request *req)
 /* ---- boost ---- */
 
 static const struct field boost_in_list[] = {
-	SHAPE("amount", INT,
-	      .schema = "{\"type\":\"number\",\"minimum\":1}",
+	SHAPE("amount", INT, .schema = "{\"type\":\"number\",\"minimum\":1}",
 	      .pattern = "^[" FIELD_WHITE "]*\\+?0*[1-9][0-9]*(?:\\.[0-9]*)?[" FIELD_WHITE "]*$",
 	      .meaning = "Grains à planter ; sans lui, SAKA_PROJECT_BOOST_COST."),
 };

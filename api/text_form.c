@@ -154,12 +154,14 @@ static struct str authority_of(struct str url)
 	return (struct str){ url.s, n };
 }
 
-/* user or user:password, both without ":" and "@"; the user is not empty. Browsers read a backslash as "/": the host is then another. */
+/* user or user:password, both without ":" and "@"; the user is not empty. Browsers read "\" as "/", and see another host. */
 static bool is_user(struct str text)
 {
 	struct str name, password = { "", 0 };
 
-	return str_find(text, '\\') < 0 && str_split(&text, ':', &name) && name.len && (!text.s || str_split(&text, ':', &password)) && !text.s;
+	if (str_find(text, '\\') >= 0)
+		return false;
+	return str_split(&text, ':', &name) && name.len && (!text.s || str_split(&text, ':', &password)) && !text.s;
 }
 
 static bool is_port(struct str text)
