@@ -67,6 +67,15 @@ static void sweep_door(struct server *s, struct connection *c, enum phase phase,
 	}
 }
 
+/* A request is on its way in or out. */
+static void sweep_request(struct server *s, struct connection *c, uint64_t word, bool late)
+{
+	if (atomic_load(&s->cutting) && cut(c, word))
+		atomic_fetch_add(&s->cut, 1);
+	else if (late)
+		cut(c, word);
+}
+
 static void sweep_one(struct server *s, struct connection *c, int64_t now_us)
 {
 	uint64_t word = atomic_load_explicit(&c->word, memory_order_acquire);
@@ -90,13 +99,10 @@ static void sweep_one(struct server *s, struct connection *c, int64_t now_us)
 			cut(c, word);
 		return;
 	case PHASE_BODY:
-		late = late || has_left(c, word);
-		/* fall through */
+		sweep_request(s, c, word, late || has_left(c, word));
+		return;
 	default:
-		if (atomic_load(&s->cutting) && cut(c, word))
-			atomic_fetch_add(&s->cut, 1);
-		else if (late)
-			cut(c, word);
+		sweep_request(s, c, word, late);
 	}
 }
 
