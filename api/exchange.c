@@ -14,6 +14,7 @@
 #include "api/dispatch.h"
 #include "api/recv.h"
 #include "api/reply.h"
+#include "api/announce.h"
 #include "api/transport_impl.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -337,6 +338,7 @@ void exchange_on_completed(void *arg, struct MHD_Connection *mhd, void **context
 		return;
 	*context = NULL;
 	account_request(ex);
+	request_answered(&ex->request);
 	connection_move(ex->connection, PHASE_IDLE, clock_monotonic_us() + seconds(t->server->settings->idle_timeout_s));
 	exchange_give(t, ex);
 }

@@ -22,6 +22,7 @@
 #include "resilience/redis.h"
 
 struct account;
+struct live;
 struct measures;
 struct resource;
 struct route;
@@ -37,6 +38,7 @@ struct api_context {
 	struct cache *cache;
 	struct throttle *throttle;
 	struct measures *measures;                     /* domain/measures.h */
+	const struct live *live;                       /* who tells sockets: domain/live.h; NULL: nobody */
 	const struct site *site;                       /* what is derived from the settings at start: api/site.h */
 	const struct openapi *openapi;                 /* the API's document: api/openapi.h */
 	bool (*ready)(void *arg, struct buf *verbose); /* /readyz; verbose may be NULL, else gets "[+]name ok" lines */
@@ -127,6 +129,8 @@ struct request {
 	const char *cache_key;           /* the answer is shared under this key (api/cached.def); NULL: it is not */
 	struct body_value *parsed;       /* the body as a value, while the handler of an unsafe method runs; else NULL */
 	struct str origin_prefix; /* scheme://host of this request, for absolute URLs; CACHED_ORIGIN_MARK while a shared value is made */
+
+	uint64_t announced; /* the request's number, once it has announced a live event: api/announce.h; 0: it has not */
 
 	struct reply reply;
 	void *transport; /* private to the transport */
