@@ -43,24 +43,6 @@ static const struct field engagement_query_list[] = {
 };
 const struct fields engagement_query = SHAPES(engagement_query_list);
 
-/* ?help_request=: absent or empty is no filter; digits beyond 64 bits match nothing. False: 400 has been answered. */
-static bool filter_or_reply(struct request *req, const struct query *query, int64_t *ret_id)
-{
-	struct str text = query_get_nonempty(query, "help_request");
-
-	*ret_id = NULL_INT;
-	if (!text.s || str_to_uint(text, ret_id))
-		return true;
-	*ret_id = -1;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.s[i] < '0' || text.s[i] > '9') {
-			reply_field_error(req, "help_request", "Un nombre entier valide est requis.");
-			return false;
-		}
-	}
-	return true;
-}
-
 void engagements_list(struct request *req)
 {
 	struct query query;
@@ -69,7 +51,7 @@ void engagements_list(struct request *req)
 	int64_t count = 0, help_request;
 	int r;
 
-	if (!query_or_reply(req, &query) || !filter_or_reply(req, &query, &help_request))
+	if (!query_or_reply(req, &query) || !query_id_or_reply(req, &query, "help_request", &help_request))
 		return;
 	r = engagement_count(req->worker->db, req->caller, help_request, &count);
 	if (!page_or_reply(req, r, &query, 0, count, &page))

@@ -48,6 +48,12 @@ bool give_up(struct reading *, int error);
 /* The text of a string, an integer or a real (space holds that of a number, as Python's str writes it); false for anything else. */
 bool scalar_text(const json_t *, char space[40], struct str *ret_text);
 
+/*
+ * The value of what an integer field takes (a number, or the text of one, without a fraction); beyond 64 bits the least or the
+ * greatest. False for anything else, NULL too, and then *ret_number is as it was.
+ */
+bool scalar_int(const json_t *, int64_t *ret_number);
+
 /* Stores a copy in the arena. */
 bool store_text(struct reading *, struct str, struct str *member);
 

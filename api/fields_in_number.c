@@ -87,6 +87,21 @@ static bool is_whole_number(struct str text)
 	return text.len > 0;
 }
 
+bool scalar_int(const json_t *value, int64_t *ret_number)
+{
+	char space[40];
+	struct str text;
+
+	if (!value || !scalar_text(value, space, &text) || text.len > NUMBER_TEXT_MAX)
+		return false;
+	text = without_zero_fraction(str_trim_unicode(text));
+	if (!is_whole_number(text))
+		return false;
+	if (!str_to_int(text, ret_number))
+		*ret_number = *text.s == '-' ? -INT64_MAX : INT64_MAX;
+	return true;
+}
+
 static bool check_range(struct reading *r, int64_t value, int64_t min, int64_t max)
 {
 	if (value < min)

@@ -88,6 +88,12 @@ bool query_or_reply(struct request *, struct query *ret_query);
 bool request_query_or_reply(struct request *, const struct fields *, void *row, struct query *ret_query);
 
 /*
+ * The id that a parameter narrows a list by: NULL_INT when it is absent or empty, one that no row has when it is beyond 64 bits.
+ * False: it is no number, 400 has been answered.
+ */
+bool query_id_or_reply(struct request *, const struct query *, const char *name, int64_t *ret_id);
+
+/*
  * Parses the request's body; the caller finishes *ret_body. False: 400 (malformed) has been answered. Dispatch does this
  * once, before the handler of an unsafe method, and keeps the value in req->parsed.
  */

@@ -77,3 +77,20 @@ bool request_query_or_reply(struct request *req, const struct fields *fields, vo
 	buf_finish(&errors);
 	return r == 0;
 }
+
+bool query_id_or_reply(struct request *req, const struct query *query, const char *name, int64_t *ret_id)
+{
+	struct str text = query_get_nonempty(query, name);
+
+	*ret_id = NULL_INT;
+	if (!text.s || str_to_uint(text, ret_id))
+		return true;
+	*ret_id = -1;
+	for (size_t i = 0; i < text.len; i++) {
+		if (!str_is_digit(text.s[i])) {
+			reply_field_error(req, name, "Un nombre entier valide est requis.");
+			return false;
+		}
+	}
+	return true;
+}

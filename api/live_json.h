@@ -1,0 +1,14 @@
+/*
+ * The JSON of what live events carry (domain/live.h), for who sends it without a request: the same fields as the routes answer.
+ */
+#ifndef API_LIVE_JSON_H
+#define API_LIVE_JSON_H
+
+#include "base/buf.h"
+
+struct poll;
+
+/* Appends the Poll of realtime.md 5. */
+void poll_render(const struct poll *, struct buf *);
+
+#endif
