@@ -14,6 +14,10 @@ HELP = {"title": "Un toit", "description": "Pour l'hiver", "help_type": "humain"
 ENGAGEMENT = {"help_types": ["humain"], "domains": ["eau"], "availability": "le soir", "scope": "local", "anonymity": "pseudo", "notes": "rien",
               "help_request": None}
 
+POLL = {"title": "Le verger", "question": "Où ?", "description": "À choisir", "status": "draft", "is_anonymous": False, "allow_multiple": True, "quorum": 2,
+        "opens_at": "2026-03-01T12:00:00Z", "closes_at": None, "project": None, "options": [{"label": "Ici", "position": 1}], "voting_method": "quadratic",
+        "max_points": 50}
+
 
 def _content():
     return {"title": "Un poème", "slug": f"poeme-{next(_numbers)}", "type": "poeme", "description": "Des vers", "external_url": "https://egoejo.example/",
@@ -47,6 +51,13 @@ GOOD = {
     "POST /api/help-requests/": HELP.copy,
     "POST /api/help-requests/{id}/mark-as-project/": dict,
     "POST /api/engagements/": ENGAGEMENT.copy,
+    "POST /api/polls/": POLL.copy,
+    "PUT /api/polls/{id}/": POLL.copy,
+    "PATCH /api/polls/{id}/": POLL.copy,
+    "DELETE /api/polls/{id}/": dict,
+    "POST /api/polls/{id}/open/": dict,
+    "POST /api/polls/{id}/close/": dict,
+    "POST /api/polls/{id}/vote/": lambda: {"options": [1], "votes": [{"option_id": 1, "points": 1}], "rankings": [], "intensity": 1},
     "DELETE /api/user/data-delete/": dict,
 }
 # Lines that come with a later milestone: gates, then 501.

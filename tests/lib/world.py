@@ -12,6 +12,7 @@ OBJECTS = {
     "/api/audit/logs/": "core_auditlog",
     "/api/monitoring/alerts/": "monitoring_alert",
     "/api/communities/": "core_community",
+    "/api/polls/": "core_poll",
 }
 WITH_SLUG = ("core_educationalcontent", "core_community")
 
