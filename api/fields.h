@@ -26,24 +26,26 @@
 #include "base/buf.h"
 #include "base/json_out.h"
 #include "base/kinds.h"
+#include "base/settings.h"
 #include "db/db.h"
 
 /* X(kind, C type of the member). The first ones are those of base/kinds.h. */
-#define FIELD_KINDS(X)             \
-	X(BOOL, bool)              \
-	X(INT, int64_t)            \
-	X(FLOAT, double)           \
-	X(DECIMAL, struct decimal) \
-	X(TIME, struct instant)    \
-	X(DATE, struct instant)    \
-	X(TEXT, struct str)        \
-	X(SLUG, struct str)        \
-	X(JSON, struct json_text)  \
-	X(CHOICE, struct str)      \
-	X(EMAIL, struct str)       \
-	X(URL, struct str)         \
-	X(FILE, struct str)        \
-	X(REFERENCE, int64_t)      \
+#define FIELD_KINDS(X)                \
+	X(BOOL, bool)                 \
+	X(INT, int64_t)               \
+	X(FLOAT, double)              \
+	X(DECIMAL, struct decimal)    \
+	X(TIME, struct instant)       \
+	X(DATE, struct instant)       \
+	X(TEXT, struct str)           \
+	X(SLUG, struct str)           \
+	X(JSON, struct json_text)     \
+	X(CHOICE, struct str)         \
+	X(EMAIL, struct str)          \
+	X(URL, struct str)            \
+	X(FILE, struct str)           \
+	X(REFERENCE, int64_t)         \
+	X(REFERENCES, struct db_rows) \
 	X(ROWS, struct db_rows)
 
 enum field_kind {
@@ -66,6 +68,7 @@ enum upload_type {
 	UPLOAD_IMAGE = 2, /* PNG, JPEG, GIF, WebP */
 	UPLOAD_AUDIO = 4,
 	UPLOAD_VIDEO = 8,
+	UPLOAD_ANY = 16, /* whatever it is: it must only ever be served as an attachment (api/media.c) */
 	UPLOAD_DOCUMENT = UPLOAD_PDF | UPLOAD_IMAGE | UPLOAD_AUDIO | UPLOAD_VIDEO,
 };
 
@@ -76,6 +79,7 @@ enum field_flag {
 	FIELD_BLANK = 8,     /* "" after trimming is accepted */
 	FIELD_OPTIONAL = 16, /* OpenAPI: an answer may lack it */
 	FIELD_STAFF = 32,    /* ignored in a body of somebody who is no staff */
+	FIELD_SECRET = 64,   /* FILE: whoever does not know the name it is stored under must not guess it */
 };
 
 struct fields;
@@ -85,10 +89,10 @@ struct field {
 	const char *name;
 	enum field_kind kind;
 	size_t offset;
-	unsigned flags;             /* enum field_flag */
-	uint32_t max_chars;         /* text kinds: code points, 0 = no limit. FILE: of the name as it is sent, 0 = 100 */
-	int64_t min, max;           /* INT: both 0 = 64 bits. DECIMAL: cents, when max is not 0. ROWS: elements, max 0 = any number */
-	uint8_t digits;             /* DECIMAL: total digits, at most 18 (0 = 18); decimals are always 2 */
+	unsigned flags;     /* enum field_flag */
+	uint32_t max_chars; /* text kinds: code points, 0 = no limit. FILE: of the name as it is sent, 0 = 100 */
+	int64_t min, max;   /* INT: both 0 = 64 bits. DECIMAL: cents, when max is not 0. ROWS, REFERENCES: elements, max 0 = any number */
+	uint8_t digits;     /* DECIMAL: total digits, at most 18 (0 = 18); decimals are always 2 */
 	const char *const *choices; /* CHOICE: ends with NULL */
 	unsigned accept;            /* FILE: enum upload_type; none: nothing is accepted */
 	const char *folder;         /* FILE: where it is stored, under MEDIA_ROOT: "projets" */
@@ -189,11 +193,12 @@ void fields_write_file(struct buf *, struct str path, struct str origin);
 /* What a body is read with. */
 struct fields_input {
 	const struct body_value *body;
-	struct arena *arena;      /* gets every text of the row */
-	struct db_conn *db;       /* for the references' .known; NULL: they are not looked up */
-	bool partial;             /* PATCH: no field is missing */
-	bool staff;               /* FIELD_STAFF is read */
-	int64_t max_upload_bytes; /* of one file; 0 = no limit */
+	struct arena *arena;             /* gets every text of the row */
+	struct db_conn *db;              /* for the references' .known; NULL: they are not looked up */
+	bool partial;                    /* PATCH: no field is missing */
+	bool staff;                      /* FIELD_STAFF is read */
+	int64_t max_upload_bytes;        /* of one file; 0 = no limit */
+	const struct settings *settings; /* for rules that depend on them; NULL: there are none */
 };
 
 /*
@@ -203,7 +208,8 @@ struct fields_input {
  * look-up returned. *ret_present (may be NULL) gets bit i for field i of the list when it was in the body.
  *
  * How kinds are read is said in http.md 4; besides: an empty text in a form is null for a nullable field, no value for one
- * that may be missing; FILE takes null, or a file of a multipart body, and its member is the name as it was sent until
+ * that may be missing; REFERENCES is a list of ids (int64_t in the db_rows; in a form, its name repeated), which .check looks up;
+ * FILE takes null, or a file of a multipart body, and its member is the name as it was sent until
  * uploads_store (api/upload.h) puts the path there; JSON is kept as text, numbers beyond 64 bits as strings.
  */
 int fields_read(const struct fields *, const struct fields_input *, void *row, struct buf *ret_errors, uint64_t *ret_present);

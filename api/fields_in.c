@@ -32,10 +32,15 @@ bool give_up(struct reading *r, int error)
 }
 
 static const kind_reader readers[] = {
-	[FIELD_BOOL] = read_bool, [FIELD_INT] = read_int,       [FIELD_FLOAT] = read_float,         [FIELD_DECIMAL] = read_decimal,
-	[FIELD_TIME] = read_time, [FIELD_DATE] = read_date,     [FIELD_TEXT] = read_text,           [FIELD_SLUG] = read_slug,
-	[FIELD_JSON] = read_json, [FIELD_CHOICE] = read_choice, [FIELD_EMAIL] = read_email,         [FIELD_URL] = read_url,
-	[FIELD_FILE] = read_file, [FIELD_ROWS] = read_rows,     [FIELD_REFERENCE] = read_reference, [FIELD_OBJECT] = read_object,
+	[FIELD_BOOL] = read_bool,           [FIELD_INT] = read_int,
+	[FIELD_FLOAT] = read_float,         [FIELD_DECIMAL] = read_decimal,
+	[FIELD_TIME] = read_time,           [FIELD_DATE] = read_date,
+	[FIELD_TEXT] = read_text,           [FIELD_SLUG] = read_slug,
+	[FIELD_JSON] = read_json,           [FIELD_CHOICE] = read_choice,
+	[FIELD_EMAIL] = read_email,         [FIELD_URL] = read_url,
+	[FIELD_FILE] = read_file,           [FIELD_ROWS] = read_rows,
+	[FIELD_REFERENCE] = read_reference, [FIELD_REFERENCES] = read_references,
+	[FIELD_OBJECT] = read_object,
 };
 
 static void store_null(const struct field *f, void *member)
@@ -56,6 +61,7 @@ static void store_null(const struct field *f, void *member)
 		*(struct instant *)member = NULL_TIME;
 		break;
 	case FIELD_ROWS:
+	case FIELD_REFERENCES:
 		*(struct db_rows *)member = (struct db_rows){ NULL, 0 };
 		break;
 	case FIELD_JSON:
@@ -138,6 +144,8 @@ static const json_t *form_value(const struct reading *r, const struct field *f, 
 
 	if (!list)
 		return f->kind == FIELD_BOOL && !r->in->partial ? json_false() : NULL;
+	if (f->kind == FIELD_REFERENCES)
+		return list;
 	if (!empty || f->flags & FIELD_BLANK)
 		return last;
 	if (has_null(f))

@@ -36,6 +36,7 @@ bool read_email(struct reading *, const struct field *, const json_t *, void *me
 bool read_url(struct reading *, const struct field *, const json_t *, void *member);
 bool read_file(struct reading *, const struct field *, const json_t *, void *member);
 bool read_reference(struct reading *, const struct field *, const json_t *, void *member);
+bool read_references(struct reading *, const struct field *, const json_t *, void *member);
 bool read_rows(struct reading *, const struct field *, const json_t *, void *member);
 bool read_object(struct reading *, const struct field *, const json_t *, void *member);
 

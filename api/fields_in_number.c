@@ -279,26 +279,63 @@ bool read_date(struct reading *r, const struct field *f, const json_t *value, vo
 	return true;
 }
 
+static bool refuse_unknown(struct reading *r, struct str id)
+{
+	return refuse(r, "L'objet n° %.*s n'existe pas.", id.len > 40 ? 40 : (int)id.len, id.s);
+}
+
+/* An id as text, and as the number that it is; beyond 64 bits, where no row has one, that is null. */
+static bool read_id(struct reading *r, const json_t *value, char space[40], struct str *ret_text, int64_t *ret_id)
+{
+	if (!scalar_text(value, space, ret_text))
+		return refuse(r, "Type incorrect : un identifiant était attendu.");
+	*ret_text = str_trim_unicode(*ret_text);
+	if (json_is_real(value))
+		*ret_text = without_zero_fraction(*ret_text);
+	if (!is_whole_number(*ret_text))
+		return refuse(r, "Type incorrect : un identifiant était attendu.");
+	if (!str_to_int(*ret_text, ret_id))
+		*ret_id = NULL_INT;
+	return true;
+}
+
 bool read_reference(struct reading *r, const struct field *f, const json_t *value, void *member)
 {
 	char space[40];
 	struct str text;
-	int64_t id = -1;
+	int64_t id;
 	int known;
 
-	if (!scalar_text(value, space, &text))
-		return refuse(r, "Type incorrect : un identifiant était attendu.");
-	text = str_trim_unicode(text);
-	if (json_is_real(value))
-		text = without_zero_fraction(text);
-	if (!is_whole_number(text))
-		return refuse(r, "Type incorrect : un identifiant était attendu.");
-	/* beyond 64 bits no row has such an id */
-	known = !str_to_int(text, &id) ? ERR_NOT_FOUND : f->known && r->in->db ? f->known(r->in->db, id) : 0;
+	if (!read_id(r, value, space, &text, &id))
+		return false;
+	known = id == NULL_INT ? ERR_NOT_FOUND : f->known && r->in->db ? f->known(r->in->db, id) : 0;
 	if (known == ERR_NOT_FOUND)
-		return refuse(r, "L'objet n° %.*s n'existe pas.", text.len > 40 ? 40 : (int)text.len, text.s);
+		return refuse_unknown(r, text);
 	if (known < 0)
 		return give_up(r, known);
 	*(int64_t *)member = id;
+	return true;
+}
+
+bool read_references(struct reading *r, const struct field *f, const json_t *value, void *member)
+{
+	size_t n = json_array_size(value);
+	int64_t *ids = arena_alloc(r->in->arena, n * sizeof(*ids) + 1);
+	char space[40];
+	struct str text;
+
+	if (!json_is_array(value))
+		return refuse(r, "Une liste d'identifiants était attendue.");
+	if (f->max && (int64_t)n > f->max)
+		return refuse(r, "Cette liste ne peut compter plus de %lld éléments.", (long long)f->max);
+	if (!ids)
+		return give_up(r, ERR_NOMEM);
+	for (size_t i = 0; i < n; i++) {
+		if (!read_id(r, json_array_get(value, i), space, &text, &ids[i]))
+			return false;
+		if (ids[i] == NULL_INT)
+			return refuse_unknown(r, text);
+	}
+	*(struct db_rows *)member = (struct db_rows){ ids, n };
 	return true;
 }

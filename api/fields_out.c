@@ -100,9 +100,10 @@ static void write_value(struct buf *b, const struct field *f, const void *row, s
 	case FIELD_LITERAL:
 		buf_add_text(b, f->literal);
 		break;
+	case FIELD_REFERENCES:
 	case FIELD_LIST:
 	case FIELD_MAP:
-		break; /* only ever described */
+		break; /* only ever read, or described */
 	}
 }
 

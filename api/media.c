@@ -2,7 +2,7 @@
  * GET /media/<path>: the files of uploads, sent by the kernel from the file (sendfile), whole or one range of it.
  *
  * What a client has uploaded must never run in the site's name: the type comes from a table of extensions, with nosniff;
- * all but images is an attachment; and a second Content-Security-Policy forbids everything and puts the file into a
+ * all but images is an attachment, images of chats too; and a second Content-Security-Policy forbids everything and puts the file into a
  * sandbox. It is a second field beside the one that every answer carries (http.md 10): a browser enforces all of them.
  */
 #include <stdio.h>
@@ -82,6 +82,12 @@ static void reply_outside(struct request *req, const struct asked *file)
 	reply_header(req, "Content-Range", arena_printf(&req->arena, "bytes */%llu", (unsigned long long)file->size));
 }
 
+/* What may be of any type (UPLOAD_ANY) is an attachment whatever its name says (realtime.md 10.18). */
+static bool is_shown(struct str path, bool image)
+{
+	return image && !str_starts(path, "chat_attachments/");
+}
+
 static void reply_content(struct request *req, const struct asked *file, int fd, uint64_t first, uint64_t n, bool part)
 {
 	bool image;
@@ -89,7 +95,7 @@ static void reply_content(struct request *req, const struct asked *file, int fd,
 
 	reply_file_take(req, part ? 206 : 200, type, fd, first, n);
 	add_headers(req, file);
-	if (!image)
+	if (!is_shown(req->params[0], image))
 		reply_header(req, "Content-Disposition", "attachment");
 	if (part)
 		reply_header(req, "Content-Range",

@@ -80,6 +80,9 @@ static json_t *any_json(void)
 
 static json_t *each_schema(const struct field *f);
 
+/* What REFERENCES holds. */
+static const struct field one_reference = { .kind = FIELD_REFERENCE };
+
 /* The one schema for a value that is no text. */
 static json_t *structure_schema(const struct field *f)
 {
@@ -88,6 +91,9 @@ static json_t *structure_schema(const struct field *f)
 		return any_json();
 	case FIELD_ROWS:
 		return list_schema(f);
+	case FIELD_REFERENCES:
+		return json_pack("{s:s, s:o, s:I}", "type", "array", "items", each_schema(&one_reference), "maxItems",
+		                 (json_int_t)(f->max ? f->max : INT32_MAX));
 	case FIELD_OBJECT:
 		return object_schema(f->of, CARRIER_JSON, false);
 	case FIELD_LIST:
@@ -101,8 +107,8 @@ static json_t *structure_schema(const struct field *f)
 
 static bool is_structure(enum field_kind kind)
 {
-	return kind == FIELD_JSON || kind == FIELD_ROWS || kind == FIELD_OBJECT || kind == FIELD_LIST || kind == FIELD_MAP ||
-	       kind == FIELD_FILE;
+	return kind == FIELD_JSON || kind == FIELD_ROWS || kind == FIELD_REFERENCES || kind == FIELD_OBJECT || kind == FIELD_LIST ||
+	       kind == FIELD_MAP || kind == FIELD_FILE;
 }
 
 static bool takes_null(const struct field *f)
@@ -165,11 +171,14 @@ static json_t *form_value_schema(const struct field *f, enum openapi_carrier car
 
 	if (f->kind == FIELD_FILE && carrier == CARRIER_MULTIPART)
 		schema = json_pack("{s:s, s:s}", "type", "string", "format", "binary");
+	else if (f->kind == FIELD_REFERENCES)
+		schema = json_pack("{s:s, s:o}", "type", "array", "items", openapi_text_schema(&one_reference));
 	else if (f->kind == FIELD_LIST)
 		schema = json_pack("{s:s, s:o}", "type", "array", "items", openapi_text_schema(f->each));
 	else
 		schema = openapi_text_schema(f);
-	if (!may_be_empty || f->kind == FIELD_LIST || (f->kind == FIELD_FILE && carrier == CARRIER_MULTIPART))
+	if (!may_be_empty || f->kind == FIELD_LIST || f->kind == FIELD_REFERENCES ||
+	    (f->kind == FIELD_FILE && carrier == CARRIER_MULTIPART))
 		return schema;
 	if (json_is_false(schema))
 		return json_pack("{s:s}", "const", "");

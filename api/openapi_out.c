@@ -52,6 +52,8 @@ static json_t *plain_schema(const struct field *f)
 		return openapi_answer_schema(f->of);
 	case FIELD_LITERAL:
 		return json_pack("{s:o}", "const", json_loads(f->literal, JSON_DECODE_ANY, NULL));
+	case FIELD_REFERENCES:
+		return json_pack("{s:s, s:{s:s}}", "type", "array", "items", "type", "integer");
 	case FIELD_LIST:
 		return json_pack("{s:s, s:o}", "type", "array", "items", value_schema(f->each));
 	case FIELD_MAP:

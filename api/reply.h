@@ -77,6 +77,13 @@ int64_t page_offset(const struct page *);
 /* The envelope {"count","next","previous","results"}, or the error when the result of the call that listed is negative. */
 void reply_page(struct request *, int result, const struct query *, const struct page *, const struct fields *, const struct db_rows *);
 
+/*
+ * The same envelope for the last rows of a list of count rows: "next" is null, "previous" the same query with ?before= the id of
+ * the first row shown, where there are more.
+ */
+void reply_tail(struct request *, int result, const struct query *, int64_t count, int64_t first, const struct fields *,
+                const struct db_rows *);
+
 /* Parses the query, or answers 400. */
 bool query_or_reply(struct request *, struct query *ret_query);
 
@@ -98,15 +105,6 @@ bool query_id_or_reply(struct request *, const struct query *, const char *name,
  * once, before the handler of an unsafe method, and keeps the value in req->parsed.
  */
 bool body_or_reply(struct request *, struct body_value *ret_body);
-
-/* False: 415 has been answered, for a body of a type that is none of ours. */
-bool body_type_or_reply(struct request *);
-
-/*
- * Where TRAIT_LATE_BODY keeps dispatch from it: parses the body into req->parsed, once. For handlers that read it by hand; those below
- * do it. False: 400 or 415 has been answered.
- */
-bool late_body_or_reply(struct request *);
 
 /*
  * Reads the body into a row by a table (api/fields.h): for POST and PUT. Members of fields that are not in the body

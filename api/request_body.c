@@ -1,9 +1,7 @@
 /* From the body or the query of a request to a checked struct: http.md 3 and 4. */
 #include "api/body.h"
 #include "api/form_in.h"
-#include "api/media_type_impl.h"
 #include "api/reply.h"
-#include "api/route.h"
 #include "api/upload.h"
 #include "domain/account.h"
 
@@ -19,21 +17,6 @@ bool body_or_reply(struct request *req, struct body_value *ret_body)
 	return r == 0;
 }
 
-bool body_type_or_reply(struct request *req)
-{
-	if (!req->body.len || body_kind(req->headers.content_type) != BODY_OTHER)
-		return true;
-	reply_detail(req, 415, "Type de média non pris en charge.");
-	return false;
-}
-
-bool late_body_or_reply(struct request *req)
-{
-	if (!req->resource || !(req->resource->traits & TRAIT_LATE_BODY) || req->parsed->root)
-		return true;
-	return body_type_or_reply(req) && body_or_reply(req, req->parsed);
-}
-
 static bool read_or_reply(struct request *req, const struct fields *fields, bool partial, void *row, uint64_t *ret_present)
 {
 	const struct fields_input in = { .body = req->parsed,
@@ -41,13 +24,11 @@ static bool read_or_reply(struct request *req, const struct fields *fields, bool
 		                         .db = req->worker->db,
 		                         .partial = partial,
 		                         .staff = req->caller && req->caller->is_staff,
-		                         .max_upload_bytes = req->worker->context->settings->max_upload_bytes };
+		                         .max_upload_bytes = req->worker->context->settings->max_upload_bytes,
+		                         .settings = req->worker->context->settings };
 	struct buf errors = BUF_EMPTY;
-	int r;
+	int r = fields_read(fields, &in, row, &errors, ret_present);
 
-	if (!late_body_or_reply(req))
-		return false;
-	r = fields_read(fields, &in, row, &errors, ret_present);
 	if (r == 0)
 		r = uploads_store(req, fields, row);
 	if (r == ERR_INVALID)

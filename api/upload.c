@@ -23,10 +23,11 @@ static int store(struct request *req, const struct field *f, struct upload *uplo
 
 	if (!name.s)
 		return ERR_NOMEM;
-	r = media_store(media_root(req), f->folder, name, upload->bytes, &req->arena, &upload->stored, &err);
+	r = media_store(media_root(req), f->folder, name, f->flags & FIELD_SECRET ? MEDIA_SECRET_NAME : MEDIA_PLAIN_NAME, upload->bytes,
+	                &req->arena, &upload->stored, &err);
 	if (r == ERR_FULL || r == ERR_IO)
 		log_failure(req, r, &err);
-	return r == ERR_INVALID ? ERR_INTERNAL : r; /* a clean name with a known extension is always one */
+	return r == ERR_INVALID ? ERR_INTERNAL : r; /* a clean name is always one */
 }
 
 int uploads_store(struct request *req, const struct fields *fields, void *row)

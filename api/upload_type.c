@@ -13,8 +13,7 @@
 
 #define LOOKED_AT_BYTES (256 * 1024)
 
-/* An extension, and what libmagic may say of the content; several words, divided by spaces. */
-/* An extension, and what libmagic may say of the content; served is also what we say. */
+/* An extension, and what libmagic may say of the content (others: words, divided by spaces); served is also what we say. */
 static const struct known_type {
 	const char *extension;
 	enum upload_type type;
@@ -124,7 +123,9 @@ int upload_has_type(struct str filename, struct str bytes, unsigned accept, bool
 {
 	const struct known_type *t = find_type(filename);
 
-	*ret_has = false;
+	*ret_has = accept & UPLOAD_ANY;
+	if (*ret_has)
+		return 0;
 	return t && accept & t->type ? has_content(t, bytes, ret_has) : 0;
 }
 

@@ -19,10 +19,12 @@
 #include "base/fault.h"
 #include "base/random.h"
 
-#define FOLDER_MODE  0750
-#define FILE_MODE    0640
-#define SUFFIX_CHARS 7
-#define MAX_TRIES    100 /* of names; 62^7 of them make the second collision a curiosity */
+#define FOLDER_MODE     0750
+#define FILE_MODE       0640
+#define SUFFIX_CHARS    7
+#define SECRET_CHARS    20  /* 119 bits */
+#define MAX_TRIES       100 /* of names; 62^7 of them make the second collision a curiosity */
+#define EXTENSION_CHARS 20  /* with its dot; what is longer is none */
 
 /* The error of the system call that has just failed. */
 static int failed(struct error *err, const char *what)
@@ -203,7 +205,8 @@ static size_t cut(struct str s, size_t max_chars, size_t max_bytes)
 static void make_candidate(const char *folder, struct str name, const char *suffix, char ret_name[NAME_MAX + 1])
 {
 	const char *dot = memrchr(name.s, '.', name.len);
-	struct str root = { name.s, dot && dot > name.s ? (size_t)(dot - name.s) : name.len };
+	bool extended = dot && dot > name.s && name.s + name.len - dot <= EXTENSION_CHARS;
+	struct str root = { name.s, extended ? (size_t)(dot - name.s) : name.len };
 	struct str extension = { name.s + root.len, name.len - root.len };
 	size_t chars = strlen(folder) + 1 + str_count_chars(extension) + strlen(suffix);
 	size_t bytes = extension.len + strlen(suffix);
@@ -215,22 +218,37 @@ static void make_candidate(const char *folder, struct str name, const char *suff
 	snprintf(ret_name, NAME_MAX + 1, "%.*s%s%.*s", STR_ARG(root), suffix, STR_ARG(extension));
 }
 
-/* Gives the temporary file a name that is free. */
-static int link_free(int at, const char *temporary, const char *folder, struct str name, char ret_name[NAME_MAX + 1], struct error *err)
-{
-	char suffix[SUFFIX_CHARS + 2] = "";
+/* What a file is to be called. */
+struct naming {
+	const char *folder;
+	struct str name;
+	enum media_name how;
+};
 
-	for (int i = 0; i < MAX_TRIES; i++) {
-		make_candidate(folder, name, suffix, ret_name);
+/* "_" and random characters, or nothing for the first try of a plain name. */
+static int make_suffix(const struct naming *n, int tries, char ret_suffix[SECRET_CHARS + 2])
+{
+	bool secret = n->how == MEDIA_SECRET_NAME;
+
+	ret_suffix[0] = secret || tries ? '_' : '\0';
+	return secret || tries ? random_letters(ret_suffix + 1, secret ? SECRET_CHARS : SUFFIX_CHARS) : 0;
+}
+
+/* Gives the temporary file a name that is free. */
+static int link_free(int at, const char *temporary, const struct naming *n, char ret_name[NAME_MAX + 1], struct error *err)
+{
+	char suffix[SECRET_CHARS + 2];
+
+	for (int i = 0; i < MAX_TRIES && make_suffix(n, i, suffix) == 0; i++) {
+		make_candidate(n->folder, n->name, suffix, ret_name);
 		if (!media_path_is_fine(str_of(ret_name)) || strchr(ret_name, '/'))
-			return error_set(err, ERR_INVALID, "no name for a file of %s", folder);
+			return error_set(err, ERR_INVALID, "no name for a file of %s", n->folder);
 		if (linkat(at, temporary, at, ret_name, 0) == 0)
 			return 0;
-		suffix[0] = '_';
-		if (errno != EEXIST || random_letters(suffix + 1, SUFFIX_CHARS) < 0)
+		if (errno != EEXIST)
 			break;
 	}
-	return failed(err, folder);
+	return failed(err, n->folder);
 }
 
 static int write_temporary(int at, const char *temporary, struct str bytes, struct error *err)
@@ -245,7 +263,7 @@ static int write_temporary(int at, const char *temporary, struct str bytes, stru
 }
 
 /* In the open folder: written, named, and both on disk. */
-static int store_in(int at, const char *folder, struct str name, struct str bytes, char ret_name[NAME_MAX + 1], struct error *err)
+static int store_in(int at, const struct naming *n, struct str bytes, char ret_name[NAME_MAX + 1], struct error *err)
 {
 	char temporary[40] = ".upload-";
 	int r;
@@ -254,7 +272,7 @@ static int store_in(int at, const char *folder, struct str name, struct str byte
 		return failed(err, "getrandom");
 	r = write_temporary(at, temporary, bytes, err);
 	if (r == 0)
-		r = link_free(at, temporary, folder, name, ret_name, err);
+		r = link_free(at, temporary, n, ret_name, err);
 	unlinkat(at, temporary, 0);
 	if (r == 0 && fsync(at) < 0) {
 		r = failed(err, "MEDIA_ROOT, fsync");
@@ -263,9 +281,10 @@ static int store_in(int at, const char *folder, struct str name, struct str byte
 	return r;
 }
 
-int media_store(const char *root, const char *folder, struct str name, struct str bytes, struct arena *a, struct str *ret_path,
-                struct error *err)
+int media_store(const char *root, const char *folder, struct str name, enum media_name how, struct str bytes, struct arena *a,
+                struct str *ret_path, struct error *err)
 {
+	const struct naming naming = { folder, name, how };
 	int above CLEANUP(cleanup_close) = make_root(root);
 	int at CLEANUP(cleanup_close) = above < 0 ? -1 : make_folder(above, folder);
 	char stored[NAME_MAX + 1];
@@ -274,7 +293,7 @@ int media_store(const char *root, const char *folder, struct str name, struct st
 
 	if (at < 0)
 		return failed(err, "MEDIA_ROOT");
-	r = store_in(at, folder, name, bytes, stored, err);
+	r = store_in(at, &naming, bytes, stored, err);
 	if (r < 0)
 		return r;
 	path = arena_printf(a, "%s/%s", folder, stored);

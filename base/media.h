@@ -18,14 +18,19 @@
 
 #define MEDIA_PATH_CHARS 100 /* what a column holds */
 
+enum media_name {
+	MEDIA_PLAIN_NAME,  /* its own name; "_" and 7 random characters before the extension only when that is taken */
+	MEDIA_SECRET_NAME, /* always "_" and 20 of them: who does not know the path does not find the file */
+};
+
 /*
  * Stores bytes in a folder of MEDIA_ROOT, on disk when it returns; *ret_path, in the arena, is where. The name is a
- * component that media_path_is_fine accepts; it is cut, and "_" with 7 random characters put before its extension, as is
- * needed for a path that is new and has at most MEDIA_PATH_CHARS characters. MEDIA_ROOT and the folder are made (mode 0750)
- * when they are missing. ERR_FULL, ERR_IO, ERR_NOMEM: nothing is left behind.
+ * component that media_path_is_fine accepts; it is cut, and given random characters, as is needed for a path that is new and
+ * has at most MEDIA_PATH_CHARS characters; so is an extension that leaves no room. MEDIA_ROOT and the folder are made (mode
+ * 0750) when they are missing. ERR_FULL, ERR_IO, ERR_NOMEM: nothing is left behind.
  */
-int media_store(const char *root, const char *folder, struct str name, struct str bytes, struct arena *, struct str *ret_path,
-                struct error *err);
+int media_store(const char *root, const char *folder, struct str name, enum media_name, struct str bytes, struct arena *,
+                struct str *ret_path, struct error *err);
 
 /* Removes a stored file; one that is not there is no error. */
 int media_remove(const char *root, struct str path, struct error *err);

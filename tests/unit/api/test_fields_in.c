@@ -25,7 +25,7 @@ struct thing {
 	struct instant seen, day;
 	struct str title, note, maybe, slug, choice, mood, email, url, file, status;
 	struct json_text extra;
-	struct db_rows options;
+	struct db_rows options, people;
 	struct place place;
 };
 
@@ -76,6 +76,7 @@ static const struct field thing_list[] = {
 	FIELD(struct thing, "extra", extra, JSON, .flags = FIELD_NULLABLE),
 	FIELD(struct thing, "options", options, ROWS, .of = &option_fields, .min = 1, .max = 3),
 	{ .name = "place", .kind = FIELD_OBJECT, .offset = offsetof(struct thing, place), .of = &place_fields },
+	FIELD(struct thing, "people", people, REFERENCES, .max = 4),
 	FIELD_CONSTANT("meta", "{}"),
 };
 static const struct fields thing_fields = FIELDS(struct thing, thing_list);
@@ -578,6 +579,38 @@ static void test_fields_in__reference(void **state)
 	REFUSE_VALUES("known", "8", "\"8\"", "-7", "\"\"", "99999999999999999999");
 }
 
+/* The ids that were read, "5 7". */
+static const char *people_of(struct fixture *f)
+{
+	const int64_t *ids = f->thing.people.items;
+	char *text = arena_zalloc(&f->arena, 200);
+
+	assert_non_null(ids);
+	for (size_t i = 0; i < f->thing.people.n; i++)
+		snprintf(text + strlen(text), 200 - strlen(text), "%s%lld", i ? " " : "", (long long)ids[i]);
+	return text;
+}
+
+static void test_fields_in__references(void **state)
+{
+	struct fixture *f = *state;
+
+	accept("{\"people\": [5, \" 7 \", 7.0, 5]}");
+	assert_string_equal(people_of(f), "5 7 7 5");
+	accept("{\"people\": []}"); /* a list, if an empty one */
+	assert_string_equal(people_of(f), "");
+	REFUSE_VALUES("people", "null", "5", "\"5\"", "{}", "[true]", "[null]", "[[5]]", "[\"\"]", "[1.5]", "[5, 99999999999999999999]",
+	              "[1,2,3,4,5]");
+	f->is_form = true;
+	accept("people=5&title=a&people=7");
+	assert_string_equal(people_of(f), "5 7");
+	f->thing.people.items = NULL;
+	accept("title=a"); /* absent is absent, in a form too */
+	assert_null(f->thing.people.items);
+	refused("people=5&people=", "people");
+	refused("people=5&people=x&people=7", "people");
+}
+
 static void test_fields_in__a_failed_look_up_is_no_error_of_the_body(void **state)
 {
 	struct fixture *f = *state;
@@ -819,6 +852,7 @@ int main(void)
 		CASE(email_and_url),
 		CASE(file_takes_null_only),
 		CASE(reference),
+		CASE(references),
 		CASE(a_failed_look_up_is_no_error_of_the_body),
 		CASE(json),
 		CASE(rows),

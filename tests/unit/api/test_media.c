@@ -28,7 +28,7 @@ static void store(struct node *node, const char *folder, const char *name, struc
 	struct str path;
 
 	arena_init(&a, 10000);
-	if (media_store(node->media_root, folder, str_of(name), bytes, &a, &path, &err) < 0)
+	if (media_store(node->media_root, folder, str_of(name), MEDIA_PLAIN_NAME, bytes, &a, &path, &err) < 0)
 		fail_msg("%s", err.text);
 	arena_finish(&a);
 }
@@ -63,6 +63,20 @@ static void test_media__an_image(void **state)
 	assert_string_equal(req->reply.allow, "GET, HEAD");
 	assert_string_equal(request_route_label(req), "/media/{path}");
 	assert_int_equal(ASK("HEAD", "/media/projets/%C3%A9_1.gif")->reply.status, 200);
+}
+
+/* Whose content nobody has looked at (realtime.md 10.18). */
+static void test_media__an_image_of_a_chat_is_an_attachment(void **state)
+{
+	struct node *node = *state;
+	struct request *req;
+
+	store(node, "chat_attachments", "a.gif", TEXT("<script>"));
+	req = ASK("GET", "/media/chat_attachments/a.gif");
+	assert_int_equal(req->reply.status, 200);
+	assert_string_equal(req->reply.content_type, "image/gif");
+	assert_string_equal(answer_header(req, "Content-Disposition"), "attachment");
+	assert_string_equal(answer_header(ASK("GET", "/media/chat%5Fattachments/a.gif"), "Content-Disposition"), "attachment");
 }
 
 static void test_media__all_but_images_is_an_attachment(void **state)
@@ -254,10 +268,15 @@ static void test_media__is_sent(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(an_image),          CASE(all_but_images_is_an_attachment),
-		CASE(what_is_not_there), CASE(a_folder_that_is_missing),
-		CASE(conditions),        CASE(ranges),
-		CASE(an_empty_file),     CASE(is_sent),
+		CASE(an_image),
+		CASE(an_image_of_a_chat_is_an_attachment),
+		CASE(all_but_images_is_an_attachment),
+		CASE(what_is_not_there),
+		CASE(a_folder_that_is_missing),
+		CASE(conditions),
+		CASE(ranges),
+		CASE(an_empty_file),
+		CASE(is_sent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,6 +192,43 @@ static void test_page__a_failed_call_is_answered(void **state)
 	assert_answer(&f->req, 503, "detail");
 }
 
+/* The member "previous" of the last rows of a list of so many, of which two are shown. */
+static const char *tail_link(struct fixture *f, const char *query, int64_t count)
+{
+	static const struct row rows[] = { { 41 }, { 42 } };
+	struct db_rows all = { (void *)(uintptr_t)rows, 2 };
+	json_t *envelope CLEANUP(json_decrefp) = NULL;
+	const char *link;
+
+	f->req.reply = (struct reply){ .status = 0 };
+	f->req.query = str_of(query);
+	assert_true(query_or_reply(&f->req, &f->query));
+	reply_tail(&f->req, 0, &f->query, count, rows[0].id, &row_fields, &all);
+	assert_int_equal(f->req.reply.status, 200);
+	envelope = parse(f->req.reply.body);
+	assert_int_equal(json_object_size(envelope), 4);
+	assert_int_equal(json_integer_value(json_object_get(envelope, "count")), count);
+	assert_true(json_is_null(json_object_get(envelope, "next")));
+	assert_int_equal(json_array_size(json_object_get(envelope, "results")), 2);
+	link = json_string_value(json_object_get(envelope, "previous"));
+	return link ? arena_strndup(&f->req.arena, link, strlen(link)) : NULL;
+}
+
+static void test_page__the_tail_of_a_list(void **state)
+{
+	const struct db_rows none = { NULL, 0 };
+	struct fixture *f = *state;
+
+	assert_null(tail_link(f, "limit=2", 2));
+	assert_string_equal(tail_link(f, "thread=7&limit=2", 3), "https://h.org/api/things/?before=41&limit=2&thread=7");
+	assert_string_equal(tail_link(f, "before=60&limit=2", 9), "https://h.org/api/things/?before=41&limit=2");
+	reply_tail(&f->req, 0, &f->query, 0, 0, &row_fields, &none);
+	assert_json(f->req.reply.body, "{\"count\":0,\"next\":null,\"previous\":null,\"results\":[]}");
+	f->req.reply = (struct reply){ .status = 0 };
+	reply_tail(&f->req, ERR_TIMEOUT, &f->query, 0, 0, &row_fields, NULL);
+	assert_answer(&f->req, 503, "detail");
+}
+
 static void test_page__without_memory(void **state)
 {
 	static const struct row rows[] = { { 4 } };
@@ -217,7 +254,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(the_first_by_default), CASE(size_0_is_the_setting),      CASE(numbers),
 		CASE(what_is_no_page),      CASE(an_empty_list_has_one_page), CASE(links),
-		CASE(the_envelope),         CASE(a_failed_call_is_answered),  CASE(without_memory),
+		CASE(the_envelope),         CASE(a_failed_call_is_answered),  CASE(the_tail_of_a_list),
+		CASE(without_memory),
 	};
 
 	log_init(LOG_TEXT, LOG_CRITICAL, STDERR_FILENO); /* errors are provoked here */

@@ -111,6 +111,15 @@ static void assert_type_(const char *name, struct str bytes, unsigned accept, bo
 #define assert_taken(name, bytes, accept)   assert_type_(name, TEXT(bytes), accept, true, __FILE__, __LINE__)
 #define assert_refused(name, bytes, accept) assert_type_(name, TEXT(bytes), accept, false, __FILE__, __LINE__)
 
+static void test_upload__any_type(void **state)
+{
+	(void)state;
+	assert_taken("note.txt", "bonjour", UPLOAD_ANY);
+	assert_taken("sans", "bonjour", UPLOAD_ANY);
+	assert_taken("a.png", "<script>", UPLOAD_ANY);
+	assert_taken("a.exe", "MZ", UPLOAD_ANY | UPLOAD_IMAGE);
+}
+
 static void test_upload__images(void **state)
 {
 	assert_taken("a.png", PNG, UPLOAD_IMAGE);
@@ -218,9 +227,17 @@ static void test_upload__served_types(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(base_names), CASE(clean_names),          CASE(a_clean_name_is_clean),       CASE(images),
-		CASE(documents),  CASE(short_as_they_may_be), CASE(name_and_content_must_agree), CASE(what_could_run_is_refused),
-		CASE(polyglots),  CASE(served_types),
+		CASE(base_names),
+		CASE(any_type),
+		CASE(clean_names),
+		CASE(a_clean_name_is_clean),
+		CASE(images),
+		CASE(documents),
+		CASE(short_as_they_may_be),
+		CASE(name_and_content_must_agree),
+		CASE(what_could_run_is_refused),
+		CASE(polyglots),
+		CASE(served_types),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,7 +76,7 @@ static size_t count_files(struct fixture *f)
 static struct str store(struct fixture *f, const char *name, const char *bytes)
 {
 	struct str path = { NULL, 0 };
-	int r = media_store(f->root, "things", str_of(name), str_of(bytes), &f->arena, &path, &f->err);
+	int r = media_store(f->root, "things", str_of(name), MEDIA_PLAIN_NAME, str_of(bytes), &f->arena, &path, &f->err);
 
 	if (r < 0)
 		fail_msg("%d %s", r, f->err.text);
@@ -164,14 +164,42 @@ static void test_media__long_names_are_cut(void **state)
 
 #define LONG_EXTENSION "x.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
+/* What is longer than any extension is a part of the name, and cut with it. */
+static void test_media__a_long_extension_is_none(void **state)
+{
+	struct fixture *f = *state;
+	struct str path = store(f, LONG_EXTENSION, "1"), again = store(f, LONG_EXTENSION, "2");
+
+	assert_int_equal(path.len, MEDIA_PATH_CHARS);
+	assert_int_equal(again.len, MEDIA_PATH_CHARS);
+	assert_int_equal(again.s[92], '_');
+	assert_holds(f, path, "1");
+	assert_holds(f, again, "2");
+}
+
+static void test_media__a_secret_name(void **state)
+{
+	struct fixture *f = *state;
+	struct str path = { NULL, 0 }, again = { NULL, 0 };
+
+	assert_int_equal(media_store(f->root, "things", TEXT("a.png"), MEDIA_SECRET_NAME, TEXT("1"), &f->arena, &path, &f->err), 0);
+	assert_int_equal(media_store(f->root, "things", TEXT("a.png"), MEDIA_SECRET_NAME, TEXT("2"), &f->arena, &again, &f->err), 0);
+	assert_int_equal(path.len, strlen("things/a_.png") + 20);
+	assert_true(str_starts(path, "things/a_") && memcmp(path.s + path.len - 4, ".png", 4) == 0);
+	assert_false(str_equal(path, again));
+	assert_holds(f, path, "1");
+	assert_holds(f, again, "2");
+}
+
 static void test_media__names_that_are_none(void **state)
 {
-	static const char *const names[] = { "", ".", "..", ".hidden", "a/b", "../a", "/a", "a\nb", LONG_EXTENSION };
+	static const char *const names[] = { "", ".", "..", ".hidden", "a/b", "../a", "/a", "a\nb" };
 	struct fixture *f = *state;
 	struct str path = { NULL, 0 };
 
 	for (size_t i = 0; i < N_ELEMENTS(names); i++)
-		assert_int_equal(media_store(f->root, "things", str_of(names[i]), TEXT("x"), &f->arena, &path, &f->err), ERR_INVALID);
+		assert_int_equal(media_store(f->root, "things", str_of(names[i]), MEDIA_PLAIN_NAME, TEXT("x"), &f->arena, &path, &f->err),
+		                 ERR_INVALID);
 	assert_null(path.s);
 	assert_int_equal(count_files(f), 0);
 }
@@ -182,7 +210,7 @@ static void test_media__a_link_as_folder_is_not_followed(void **state)
 	struct str path;
 
 	run(f, "mkdir media elsewhere && ln -s ../elsewhere media/things");
-	assert_int_equal(media_store(f->root, "things", TEXT("a.png"), TEXT("x"), &f->arena, &path, &f->err), ERR_IO);
+	assert_int_equal(media_store(f->root, "things", TEXT("a.png"), MEDIA_PLAIN_NAME, TEXT("x"), &f->arena, &path, &f->err), ERR_IO);
 	run(f, "rmdir elsewhere");
 }
 
@@ -194,7 +222,8 @@ static void test_media__a_full_disk(void **state)
 
 	store(f, "kept.png", "kept");
 	fault_arm(FAULT_DISK, 1, /* repeat: */ false);
-	assert_int_equal(media_store(f->root, "things", TEXT("a.png"), TEXT("bytes"), &f->arena, &path, &f->err), ERR_FULL);
+	assert_int_equal(media_store(f->root, "things", TEXT("a.png"), MEDIA_PLAIN_NAME, TEXT("bytes"), &f->arena, &path, &f->err),
+	                 ERR_FULL);
 	assert_null(path.s);
 	assert_int_equal(count_files(f), 1);
 	assert_int_equal(media_temporary(f->root, &fd, &f->err), 0);
@@ -215,10 +244,10 @@ static void test_media__a_limit_of_the_file_size(void **state)
 	small = before;
 	small.rlim_cur = 5000;
 	setrlimit(RLIMIT_FSIZE, &small);
-	assert_int_equal(media_store(f->root, "things", TEXT("a.png"), big, &f->arena, &path, &f->err), ERR_FULL);
+	assert_int_equal(media_store(f->root, "things", TEXT("a.png"), MEDIA_PLAIN_NAME, big, &f->arena, &path, &f->err), ERR_FULL);
 	setrlimit(RLIMIT_FSIZE, &before);
 	assert_int_equal(count_files(f), 0);
-	assert_int_equal(media_store(f->root, "things", TEXT("a.png"), big, &f->arena, &path, &f->err), 0);
+	assert_int_equal(media_store(f->root, "things", TEXT("a.png"), MEDIA_PLAIN_NAME, big, &f->arena, &path, &f->err), 0);
 }
 
 static void test_media__a_root_that_cannot_be_made(void **state)
@@ -228,7 +257,7 @@ static void test_media__a_root_that_cannot_be_made(void **state)
 	int fd;
 
 	run(f, "touch media");
-	assert_int_equal(media_store(f->root, "things", TEXT("a.png"), TEXT("x"), &f->arena, &path, &f->err), ERR_IO);
+	assert_int_equal(media_store(f->root, "things", TEXT("a.png"), MEDIA_PLAIN_NAME, TEXT("x"), &f->arena, &path, &f->err), ERR_IO);
 	assert_int_equal(media_temporary(f->root, &fd, &f->err), ERR_IO);
 	assert_int_equal(media_temporary("/no/such/folder/media", &fd, &f->err), ERR_IO);
 	assert_int_equal(media_open(f->root, TEXT("a.png"), &fd, &f->err), ERR_NOT_FOUND);
@@ -242,7 +271,7 @@ static void test_media__without_memory(void **state)
 	struct str path = { NULL, 0 };
 
 	arena_init(&none, 1);
-	assert_int_equal(media_store(f->root, "things", TEXT("a.png"), TEXT("x"), &none, &path, &f->err), ERR_NOMEM);
+	assert_int_equal(media_store(f->root, "things", TEXT("a.png"), MEDIA_PLAIN_NAME, TEXT("x"), &none, &path, &f->err), ERR_NOMEM);
 	arena_finish(&none);
 	assert_int_equal(count_files(f), 0);
 }
@@ -381,6 +410,8 @@ int main(void)
 		CASE(stores),
 		CASE(a_collision_gets_a_name_of_its_own),
 		CASE(long_names_are_cut),
+		CASE(a_long_extension_is_none),
+		CASE(a_secret_name),
 		CASE(names_that_are_none),
 		CASE(a_link_as_folder_is_not_followed),
 		CASE(a_full_disk),
