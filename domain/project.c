@@ -49,6 +49,13 @@ int project_find(struct db_conn *db, struct arena *arena, int64_t id, struct pro
 	return db_select_one(db, &by_id, DB_PARAMS(DB_INT(id)), arena, ret_project);
 }
 
+int project_known(struct db_conn *db, int64_t id)
+{
+	int64_t found;
+
+	return db_select_int(db, "SELECT id FROM core_projet WHERE id = $1", DB_PARAMS(DB_INT(id)), &found);
+}
+
 int project_lock(struct db_conn *db, struct arena *arena, int64_t id, struct project *ret_project)
 {
 	static const struct db_statement by_id = {

@@ -42,6 +42,9 @@ int project_list(struct db_conn *, struct arena *, enum project_order, struct db
 /* One project; ERR_NOT_FOUND. */
 int project_find(struct db_conn *, struct arena *, int64_t id, struct project *ret_project);
 
+/* For references: whether there is such a project: 0; ERR_NOT_FOUND. */
+int project_known(struct db_conn *, int64_t id);
+
 #define PROJECT_SEARCH_MAX 100
 
 /*

@@ -30,8 +30,11 @@ BLIND = ("/api/auth/login/",)
 FILES = ("/media/", "/api/docs/")
 # What a plain GET needs to be a good one.
 QUERIES = {"/api/projets/search/": "?q=projet"}
-# Only for whose object it is, and for staff (realtime.md 5): here it is nobody's.
+# Only for whose object it is, and for staff (realtime.md 1, 2 and 5): here it is nobody's.
 MANAGED = {f"{method} /api/polls/{{id}}/" for method in ("PUT", "PATCH", "DELETE")} | {f"POST /api/polls/{{id}}/{word}/" for word in ("open", "close")}
+MANAGED |= {f"{method} /api/chat/{family}/{{id}}/" for method in ("PUT", "PATCH", "DELETE") for family in ("threads", "messages")}
+# Seen by who has made it, and by staff: here nobody has.
+HIDDEN = ("GET /api/chat/reports/{id}/",)
 # Nobody is let through to an answer of success by these, whoever he is: Django's Allow names a method that finds nothing;
 # no file is stored here.
 NEVER_FOUND = ("PATCH /api/monitoring/alerts/list/",)
@@ -79,6 +82,8 @@ def expected(route, caller):
         if route.access == "admin_token":
             return lambda answer: answer.status == 401 and list(answer.json) == ["ok", "error"]
         return is_refusal
+    if str(route) in HIDDEN and caller != "staff":
+        return lambda answer: answer.status == 404
     if route.pattern in EXPORTS and caller not in PASSES["editor"]:
         return lambda answer: answer.status == (501 if route.later else 403) and list(answer.json) == ["detail" if route.later else "error"]
     return lambda answer: let_through(route, answer)

@@ -17,6 +17,9 @@ ENGAGEMENT = {"help_types": ["humain"], "domains": ["eau"], "availability": "le 
 POLL = {"title": "Le verger", "question": "Où ?", "description": "À choisir", "status": "draft", "is_anonymous": False, "allow_multiple": True, "quorum": 2,
         "opens_at": "2026-03-01T12:00:00Z", "closes_at": None, "project": None, "options": [{"label": "Ici", "position": 1}], "voting_method": "quadratic",
         "max_points": 50}
+THREAD = {"title": "Le verger", "project": None, "is_private": False, "participant_ids": [1, 2]}
+MESSAGE = {"thread": 1, "content": "Bonjour à toutes", "attachment": None}  # lib/world.py makes thread and message 1
+REPORT = {"status": "reviewed", "reason": "Insultes"}
 
 
 def _content():
@@ -58,6 +61,20 @@ GOOD = {
     "POST /api/polls/{id}/open/": dict,
     "POST /api/polls/{id}/close/": dict,
     "POST /api/polls/{id}/vote/": lambda: {"options": [1], "votes": [{"option_id": 1, "points": 1}], "rankings": [], "intensity": 1},
+    "POST /api/chat/threads/": THREAD.copy,
+    "PUT /api/chat/threads/{id}/": THREAD.copy,
+    "PATCH /api/chat/threads/{id}/": THREAD.copy,
+    "DELETE /api/chat/threads/{id}/": dict,
+    "POST /api/chat/messages/": MESSAGE.copy,
+    "PUT /api/chat/messages/{id}/": MESSAGE.copy,
+    "PATCH /api/chat/messages/{id}/": MESSAGE.copy,
+    "DELETE /api/chat/messages/{id}/": dict,
+    "POST /api/chat/reports/": lambda: {"message": 1, "reason": "Insultes"},
+    "PUT /api/chat/reports/{id}/": REPORT.copy,
+    "PATCH /api/chat/reports/{id}/": REPORT.copy,
+    "DELETE /api/chat/reports/{id}/": dict,
+    "POST /api/chat/reports/{id}/review/": dict,
+    "POST /api/chat/reports/{id}/dismiss/": dict,
     "DELETE /api/user/data-delete/": dict,
 }
 # Lines that come with a later milestone: gates, then 501.

@@ -1,6 +1,7 @@
 """A database with a cast of accounts and rows of every kind, and a server on it: what tests that walk the table of routes ask."""
 
 from lib import people
+from lib.database import NOW
 
 SETTINGS = dict(DISABLE_THROTTLE_FOR_TESTS=1, ENABLE_SAKA="true", SAKA_PROJECT_BOOST_ENABLED="true", ADMIN_TOKEN="the-token-of-the-tools")
 
@@ -13,6 +14,9 @@ OBJECTS = {
     "/api/monitoring/alerts/": "monitoring_alert",
     "/api/communities/": "core_community",
     "/api/polls/": "core_poll",
+    "/api/chat/threads/": "core_chatthread",
+    "/api/chat/messages/": "core_chatmessage",
+    "/api/chat/reports/": "core_chatmessagereport",
 }
 WITH_SLUG = ("core_educationalcontent", "core_community")
 
@@ -22,6 +26,8 @@ class World:
         self.database = database
         self.made = 0
         self.cast = people.add_cast(database)
+        self.thread = self.make_object("/api/chat/threads/")
+        self.message = self.make_object("/api/chat/messages/")
         self.server = start_server(database.url, **{**SETTINGS, **settings})
         self.client = self.server.client(timeout=30)
 
@@ -33,8 +39,19 @@ class World:
         self.made += 1
         if table in WITH_SLUG:
             columns = {"slug": f"ligne-{self.made}", **columns}
+        if table == "core_chatmessage":
+            columns = {"thread_id": self.thread, **columns}
+        if table == "core_chatmessagereport":
+            columns = {"message_id": self.message, **columns}
         number = self.database.insert(table, **columns)
+        if table == "core_chatthread":
+            self.join_all(number)
         return columns["slug"] if "{slug}" in pattern else number
+
+    def join_all(self, thread):
+        """Everybody takes part in the thread, and nobody has more rights in it than the others."""
+        self.database.execute("INSERT INTO core_chatmembership (role, joined_at, thread_id, user_id) SELECT 'member', %s, CAST(%s AS bigint), id FROM auth_user",
+                              NOW, thread)
 
     def path(self, route):
         return route.path(self.make_object(route.pattern))

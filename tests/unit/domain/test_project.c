@@ -69,6 +69,7 @@ static void test_project__no_rows(void **state)
 	assert_int_equal(rows.n, 0);
 	assert_int_equal(project_find(f->conn, &f->arena, 1, &project), ERR_NOT_FOUND);
 	assert_int_equal(project_find(f->conn, &f->arena, INT64_MAX, &project), ERR_NOT_FOUND);
+	assert_int_equal(project_known(f->conn, 1), ERR_NOT_FOUND);
 	assert_int_equal(project.id, 77);
 }
 
@@ -84,6 +85,7 @@ static void test_project__every_column(void **state)
 	write_rows(f,
 	           "INSERT INTO project_impact_4p (id, financial_score, saka_score, social_score, purpose_score, updated_at, created_at, "
 	           "project_id) VALUES (1, 12.75, 5, 60, 70, '2026-01-06 00:00:00', '2026-01-06 00:00:00', 9)");
+	assert_ok(project_known(f->conn, 9));
 	assert_ok(project_find(f->conn, &f->arena, 9, &p));
 	assert_text(p.titre, "Élan");
 	assert_text(p.description, "Une \"idée\"");
