@@ -22,7 +22,7 @@
 #include "base/mem.h"
 #include "resilience/subscription_impl.h"
 
-static void wake(struct subscription *s)
+void subscription_wake(struct subscription *s)
 {
 	uint64_t one = 1;
 
@@ -35,7 +35,9 @@ static void wake(struct subscription *s)
 static void connect_closed(struct subscription *s, uint64_t generation)
 {
 	struct outage o = { .duration_us = -1 };
-	int r = subscription_connect(s, generation, clock_monotonic_us() + s->redis->config.connect_timeout_us, &o);
+	int64_t commands = (int64_t)(channels_count(s) / CHANNELS_AT_ONCE + 1);
+	int64_t limit_us = s->redis->config.connect_timeout_us + commands * s->redis->config.command_timeout_us;
+	int r = subscription_connect(s, generation, clock_monotonic_us() + limit_us, &o);
 
 	if (r < 0 && o.kind != REDIS_FAILURE_NONE)
 		usage_failed(s->usage, generation, &o);
@@ -79,10 +81,11 @@ static void serve_renewal(struct subscription *s)
 
 static void work(struct subscription *s)
 {
+	struct outage o = { 0 };
 	uint64_t generation;
 
 	serve_renewal(s);
-	if (s->conn && (!is_current(s) || subscription_read_all(s) < 0))
+	if (s->conn && (!is_current(s) || subscription_read_all(s) < 0 || subscription_say_changes(s, s->conn, &o) < 0))
 		subscription_lose(s);
 	if (s->conn)
 		subscription_step_canary(s);
@@ -135,7 +138,7 @@ static int ask_renewal(struct subscription *s, uint64_t generation, int64_t dead
 	subscription_until(&until, deadline_us);
 	pthread_mutex_lock(&s->lock);
 	s->renewal = (struct renewal){ .wanted = true, .generation = generation, .deadline_us = deadline_us };
-	wake(s);
+	subscription_wake(s);
 	while (!s->renewal.done)
 		if (pthread_cond_timedwait(&s->changed, &s->lock, &until) != 0)
 			break;
@@ -156,7 +159,7 @@ static int renew(struct member *m, struct redis_conn *trial, uint64_t generation
 
 static void moved(struct member *m)
 {
-	wake(subscription_of(m));
+	subscription_wake(subscription_of(m));
 }
 
 /* ---- life ---- */
@@ -167,6 +170,7 @@ static void release(struct subscription *s)
 		close(s->wake_fd);
 	pthread_cond_destroy(&s->changed);
 	pthread_mutex_destroy(&s->lock);
+	channels_finish(&s->channels);
 	free(s);
 }
 
@@ -182,6 +186,7 @@ static struct subscription *create(struct redis *redis, const struct subscriptio
 	s->config = *config;
 	s->member.renew = renew;
 	s->member.moved = moved;
+	channels_init(&s->channels);
 	snprintf(s->canary_channel, sizeof(s->canary_channel), "egoejo:canary:%s:%.15s", redis_origin(redis), config->name);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&attributes);
@@ -192,24 +197,34 @@ static struct subscription *create(struct redis *redis, const struct subscriptio
 	return s;
 }
 
+/* The canary's channel and those of the config. */
+static int join_fixed(struct subscription *s)
+{
+	int r = subscription_join(s, s->canary_channel);
+
+	for (size_t i = 0; i < s->config.n_channels && r == 0; i++)
+		r = subscription_join(s, s->config.channels[i]);
+	return r;
+}
+
 struct subscription *subscription_create(struct redis *redis, const struct subscription_config *config)
 {
 	struct subscription *s;
 	char name[16];
 
-	if (!redis_configured(redis, config->usage) || config->n_channels > SUBSCRIPTION_CHANNELS_MAX)
+	if (!redis_configured(redis, config->usage))
 		return NULL;
 	s = create(redis, config);
 	if (!s)
 		return NULL;
-	if (s->wake_fd < 0 || pthread_create(&s->thread, NULL, run, s) != 0) {
+	if (s->wake_fd < 0 || join_fixed(s) < 0 || pthread_create(&s->thread, NULL, run, s) != 0) {
 		release(s);
 		return NULL;
 	}
 	snprintf(name, sizeof(name), "%.15s", config->name);
 	pthread_setname_np(s->thread, name);
 	usage_add_member(s->usage, &s->member, true);
-	wake(s); /* a move between its first look and now went by unseen */
+	subscription_wake(s); /* a move between its first look and now went by unseen */
 	return s;
 }
 
@@ -219,7 +234,7 @@ void subscription_destroy(struct subscription *s)
 		return;
 	usage_remove_member(s->usage, &s->member);
 	atomic_store(&s->stopping, true);
-	wake(s);
+	subscription_wake(s);
 	pthread_join(s->thread, NULL);
 	release(s);
 }

@@ -4,7 +4,8 @@
  * egoejo:canary:<origin>:<name> and must receive it within 1 s; two misses in a row mean a deaf subscription, which is then
  * rebuilt, and opens the breaker of its usage when so configured.
  *
- * Callbacks run on the subscription's thread and must not block.
+ * Channels may be joined and left at any time, by any thread and without waiting for Redis; what is joined is subscribed to
+ * again on every new connection. Callbacks run on the subscription's thread and must not block.
  */
 #ifndef RESILIENCE_SUBSCRIPTION_H
 #define RESILIENCE_SUBSCRIPTION_H
@@ -16,19 +17,33 @@ struct subscription;
 struct subscription_config {
 	enum redis_usage usage;
 	const char *name;            /* thread name and canary suffix, at most 15 characters */
-	const char *const *channels; /* fixed channels, subscribed on each connection; borrowed for the life of the subscription */
+	const char *const *channels; /* joined from the start; copied */
 	size_t n_channels;
 	bool canary_opens_breaker; /* a deaf subscription is an outage of the usage */
 	void (*on_message)(struct str channel, const struct redis_reply *payload, void *arg); /* payload: text, list or nil */
-	void (*on_state)(bool live, int64_t client_id, void *arg); /* subscribed (id of the connection for CLIENT TRACKING), or lost */
+	/* Subscribed to all that had been joined by then (id of the connection for CLIENT TRACKING), or lost. */
+	void (*on_state)(bool live, int64_t client_id, void *arg);
+	/*
+	 * A channel joined while live is subscribed to: what is published from now on arrives. Once or more for each join, as long as
+	 * it is not left; not for those that on_state speaks for. May be NULL.
+	 */
+	void (*on_joined)(struct str channel, void *arg);
 	void *arg;
 };
 
-/* Starts the thread; NULL without memory or threads. The usage must be configured. */
+/* Starts the thread; NULL without memory or threads. The usage must be configured. Without a Redis channels can be joined all the same. */
 struct subscription *subscription_create(struct redis *, const struct subscription_config *);
 
 /* Stops, joins, frees. NULL is fine. */
 void subscription_destroy(struct subscription *);
+
+/*
+ * Joins a channel, or leaves it: a joined one is joined once, however often it is asked for, and leaving one that is not joined
+ * does nothing. Returns at once; the last word of a channel's counts. Messages of a channel may still come for a moment after it
+ * was left. joining: ERR_NOMEM. Any thread, callbacks too.
+ */
+int subscription_join(struct subscription *, const char *channel);
+void subscription_leave(struct subscription *, const char *channel);
 
 /* Subscribed now, and no canary is missing. */
 bool subscription_live(const struct subscription *);

@@ -1,6 +1,6 @@
 /*
- * The connection of a subscription: AUTH and the rest as any other, then CLIENT ID, then SUBSCRIBE with all channels at
- * once. It counts as made when Redis has confirmed each of them; messages that come in between are handed on already.
+ * The connection of a subscription: AUTH and the rest as any other, then CLIENT ID, then SUBSCRIBE to all channels. It counts
+ * as made when Redis has confirmed each of them; messages that come in between are handed on already.
  * The canary knows three endings: heard, missed once (perhaps late), missed twice (deaf: made again).
  */
 #include <stdio.h>
@@ -41,8 +41,8 @@ static int take_reply(struct subscription *s, const struct redis_reply *reply)
 		return 0;
 	kind = redis_reply_text(redis_reply_at(reply, 0));
 	channel = redis_reply_text(redis_reply_at(reply, 1));
-	if (str_is(kind, "subscribe"))
-		s->confirmed++;
+	if (str_is(kind, "subscribe") || str_is(kind, "unsubscribe"))
+		subscription_confirm(s, channel);
 	else if (!str_is(kind, "message"))
 		return 0;
 	else if (str_is(channel, s->canary_channel))
@@ -81,26 +81,11 @@ static int ask_client_id(struct redis_conn *c, int64_t deadline_us, int64_t *ret
 	return 0;
 }
 
-static int send_subscribe(struct subscription *s, struct redis_conn *c, int64_t deadline_us, struct outage *o)
-{
-	struct str args[SUBSCRIPTION_CHANNELS_MAX + 2] = { STR("SUBSCRIBE") };
-	struct redis_command command = { args, s->config.n_channels + 2 };
-	int r;
-
-	for (size_t i = 0; i < s->config.n_channels; i++)
-		args[i + 1] = str_of(s->config.channels[i]);
-	args[command.n - 1] = str_of(s->canary_channel);
-	r = redis_conn_send(c, &command, 1, deadline_us, &o->err);
-	o->kind = c->failure;
-	return r;
-}
-
 static int await_confirmations(struct subscription *s, struct redis_conn *c, int64_t deadline_us, struct outage *o)
 {
 	struct redis_reply *reply;
 
-	s->confirmed = 0;
-	while (s->confirmed < s->config.n_channels + 1) {
+	while (s->awaited > 0) {
 		int r = redis_conn_receive(c, deadline_us, &reply, &o->kind, &o->err);
 
 		if (r < 0)
@@ -129,11 +114,12 @@ static int open_subscribed(struct subscription *s, int64_t deadline_us, struct r
 	if (r == 0)
 		r = ask_client_id(c, deadline_us, ret_id, o);
 	if (r == 0)
-		r = send_subscribe(s, c, deadline_us, o);
+		r = subscription_say_changes(s, c, o);
 	if (r == 0)
 		r = await_confirmations(s, c, deadline_us, o);
 	if (r < 0) {
 		redis_conn_destroy(c);
+		subscription_forget_connection(s);
 		return r;
 	}
 	*ret_conn = c;
@@ -146,6 +132,7 @@ void subscription_lose(struct subscription *s)
 		return;
 	redis_conn_destroy(s->conn);
 	s->conn = NULL;
+	subscription_forget_connection(s);
 	atomic_store(&s->live, false);
 	s->retry_at_us = s->connected_at_us + s->redis->config.retry_us; /* one that lasted is made again at once */
 	if (s->config.on_state)

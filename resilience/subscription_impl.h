@@ -1,13 +1,25 @@
 /*
- * Inside of a subscription: subscription.c is its thread and its life, subscription_conn.c its connection and its canary.
+ * Inside of a subscription: subscription.c is its thread and its life, subscription_channels.c what it is subscribed to,
+ * subscription_conn.c its connection and its canary.
  */
 #ifndef RESILIENCE_SUBSCRIPTION_IMPL_H
 #define RESILIENCE_SUBSCRIPTION_IMPL_H
 
+#include <sys/queue.h>
+
 #include "resilience/redis_impl.h"
 #include "resilience/subscription.h"
 
-#define SUBSCRIPTION_CHANNELS_MAX 16
+struct channel;
+
+/* What is wanted, and what of it the connection does not know yet. Under the subscription's lock. */
+struct channels {
+	LIST_HEAD(channel_bucket, channel) buckets[1024];
+	TAILQ_HEAD(, channel) changed;
+	size_t n;
+};
+
+#define CHANNELS_AT_ONCE 512 /* of one SUBSCRIBE */
 
 /* What the prober asks for and gets, under the lock. */
 struct renewal {
@@ -33,10 +45,11 @@ struct subscription {
 	pthread_cond_t changed; /* renewal.done, heard */
 	struct renewal renewal;
 	int64_t heard; /* counter of the last canary received; written by the thread */
+	struct channels channels;
 	/* The thread's own: */
 	struct redis_conn *conn;
 	uint64_t generation; /* of conn */
-	size_t confirmed;    /* channels of conn that Redis has confirmed */
+	size_t awaited;      /* confirmations that are on their way, over all channels */
 	int64_t connected_at_us;
 	int64_t retry_at_us;  /* no connect before */
 	int64_t canary_at_us; /* when the next one is due */
@@ -44,7 +57,31 @@ struct subscription {
 	int misses;
 };
 
-/* All functions: the subscription's thread only, unless said otherwise. */
+/* Calls the thread. Any thread. */
+void subscription_wake(struct subscription *);
+
+/* ---- subscription_channels.c ---- */
+
+/* An empty table of a zeroed struct; freeing all of it. */
+void channels_init(struct channels *);
+void channels_finish(struct channels *);
+
+/* How many are wanted, or on their way out. Any thread. */
+size_t channels_count(struct subscription *);
+
+/* The rest: the subscription's thread only. */
+
+/* Sends what has changed on c, each command within the command timeout; negative with the reason in *o. */
+int subscription_say_changes(struct subscription *, struct redis_conn *c, struct outage *o);
+
+/* Redis has confirmed a SUBSCRIBE or UNSUBSCRIBE of this channel. */
+void subscription_confirm(struct subscription *, struct str channel);
+
+/* What was said counts for nothing: all that is wanted is to be said to the next connection. */
+void subscription_forget_connection(struct subscription *);
+
+/* ---- subscription_conn.c ----
+ * All functions: the subscription's thread only, unless said otherwise. */
 
 /* Handles all that has come, without waiting; negative when the connection is lost. */
 int subscription_read_all(struct subscription *);
