@@ -6,7 +6,8 @@
  *   method -> body -> handler
  *
  * Basic credentials cost a password hash: the request goes to the executor for passwords, and the gates go on there, from
- * the one that asked for it. The last step before a handler that takes a body is parsing it (400), on the thread that runs the handler.
+ * the one that asked for it. The last step before a handler that takes a body is parsing it (400), on the thread that runs the
+ * handler; where rows and rights come first (TRAIT_LATE_BODY) it is the handler's reading of it.
  *
  * A cached route (api/cached.def) is answered by serve_cached.c.
  */
@@ -242,6 +243,11 @@ static bool has_body(enum method m)
 	return m == METHOD_POST || m == METHOD_PUT || m == METHOD_PATCH;
 }
 
+static bool reads_late(const struct request *req)
+{
+	return req->resource->traits & TRAIT_LATE_BODY;
+}
+
 /* What can be said of a body without reading it; whether it parses is said where its handler runs (call_handler). */
 static bool gate_body(struct request *req)
 {
@@ -256,11 +262,7 @@ static bool gate_body(struct request *req)
 		reply_error(req, req->body_error);
 		return false;
 	}
-	if (has_body(req->method) && req->body.len && body_kind(req->headers.content_type) == BODY_OTHER) {
-		reply_detail(req, 415, "Type de média non pris en charge.");
-		return false;
-	}
-	return true;
+	return !has_body(req->method) || reads_late(req) || body_type_or_reply(req);
 }
 
 struct gate {
@@ -279,7 +281,7 @@ static void call_handler(struct request *req)
 {
 	struct body_value body CLEANUP(body_finish) = { .root = NULL };
 
-	if (has_body(req->method) && !body_or_reply(req, &body))
+	if (has_body(req->method) && !reads_late(req) && !body_or_reply(req, &body))
 		return;
 	req->parsed = &body;
 	req->route->handler(req);

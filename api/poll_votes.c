@@ -237,7 +237,7 @@ static bool read_by_method_or_reply(struct request *req, const struct poll *poll
 static bool vote_or_reply(struct request *req, const struct poll *poll, struct poll_vote *ret_vote)
 {
 	*ret_vote = (struct poll_vote){ .intensity = POLL_INTENSITY_MIN };
-	if (!accepted_or_reply(req, poll_method(poll), poll_judge_time(poll, clock_now())))
+	if (!accepted_or_reply(req, poll_method(poll), poll_judge_time(poll, clock_now())) || !late_body_or_reply(req))
 		return false;
 	if (!req->parsed->root || json_is_object(req->parsed->root))
 		return read_by_method_or_reply(req, poll, ret_vote);

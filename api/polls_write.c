@@ -83,6 +83,9 @@ static int read_options(struct str json, struct arena *arena, struct poll_option
 	*ret_why = NULL;
 	if (r < 0 && r != ERR_INVALID)
 		return r;
+	*ret_options = (struct poll_options_in){ NULL, 0 };
+	if (json_is_null(list))
+		return 0; /* the text of a form */
 	if (r < 0 || !json_is_array(list))
 		*ret_why = no_list;
 	else if (json_array_size(list) > POLL_OPTIONS_MAX)
@@ -112,10 +115,13 @@ _Static_assert(offsetof(struct poll_in, poll) == 0, "what is merged into a poll_
 
 static const struct field poll_in_list[] = {
 	FIELD(struct poll_in, "options", options, JSON, .flags = FIELD_NULLABLE, .check = check_options,
-	      .schema = "{\"type\":[\"array\",\"null\"],\"maxItems\":500,\"items\":{\"type\":\"object\",\"properties\":{"
-	                "\"id\":{\"type\":\"integer\",\"minimum\":0},"
+	      .schema = "{\"type\":\"array\",\"maxItems\":500,\"items\":{\"type\":\"object\",\"anyOf\":["
+	                "{\"properties\":{\"label\":{\"anyOf\":[{\"type\":\"null\"},{\"type\":\"string\",\"pattern\":\"^[ ]*$\"}]}}},"
+	                "{\"required\":[\"label\"],\"properties\":{\"id\":{},"
 	                "\"label\":{\"type\":\"string\",\"maxLength\":255,\"pattern\":\"^[^\\\\x00]*$\"},"
-	                "\"position\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":2147483647}}}}",
+	                "\"position\":{\"anyOf\":[{\"type\":\"integer\",\"minimum\":0,\"maximum\":2147483647},"
+	                "{\"type\":\"string\",\"pattern\":\"^ *[0-9]{1,9} *$\"}]}}}]}}",
+	      .pattern = "^ *(?:null|\\[ *(?:\\{\\} *(?:, *\\{\\} *)*)?\\]) *$",
 	      .meaning = "Toutes les options : celles dont l'« id » est du scrutin sont gardées, les autres sont nouvelles, celles qui ne "
 	                 "sont "
 	                 "pas nommées disparaissent avec leurs bulletins. Sans ce champ, ou nul : inchangées."),

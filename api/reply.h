@@ -106,6 +106,15 @@ bool query_id_or_reply(struct request *, const struct query *, const char *name,
  */
 bool body_or_reply(struct request *, struct body_value *ret_body);
 
+/* False: 415 has been answered, for a body of a type that is none of ours. */
+bool body_type_or_reply(struct request *);
+
+/*
+ * Where TRAIT_LATE_BODY keeps dispatch from it: parses the body into req->parsed, once. For handlers that read it by hand; those below
+ * do it. False: 400 or 415 has been answered.
+ */
+bool late_body_or_reply(struct request *);
+
 /*
  * Reads the body into a row by a table (api/fields.h): for POST and PUT. Members of fields that are not in the body
  * stay as they are: put the defaults there first. References are looked up on the worker's connection. Texts live in

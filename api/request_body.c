@@ -1,7 +1,9 @@
 /* From the body or the query of a request to a checked struct: http.md 3 and 4. */
 #include "api/body.h"
 #include "api/form_in.h"
+#include "api/media_type_impl.h"
 #include "api/reply.h"
+#include "api/route.h"
 #include "api/upload.h"
 #include "domain/account.h"
 
@@ -17,6 +19,21 @@ bool body_or_reply(struct request *req, struct body_value *ret_body)
 	return r == 0;
 }
 
+bool body_type_or_reply(struct request *req)
+{
+	if (!req->body.len || body_kind(req->headers.content_type) != BODY_OTHER)
+		return true;
+	reply_detail(req, 415, "Type de média non pris en charge.");
+	return false;
+}
+
+bool late_body_or_reply(struct request *req)
+{
+	if (!req->resource || !(req->resource->traits & TRAIT_LATE_BODY) || req->parsed->root)
+		return true;
+	return body_type_or_reply(req) && body_or_reply(req, req->parsed);
+}
+
 static bool read_or_reply(struct request *req, const struct fields *fields, bool partial, void *row, uint64_t *ret_present)
 {
 	const struct fields_input in = { .body = req->parsed,
@@ -27,8 +44,11 @@ static bool read_or_reply(struct request *req, const struct fields *fields, bool
 		                         .max_upload_bytes = req->worker->context->settings->max_upload_bytes,
 		                         .settings = req->worker->context->settings };
 	struct buf errors = BUF_EMPTY;
-	int r = fields_read(fields, &in, row, &errors, ret_present);
+	int r;
 
+	if (!late_body_or_reply(req))
+		return false;
+	r = fields_read(fields, &in, row, &errors, ret_present);
 	if (r == 0)
 		r = uploads_store(req, fields, row);
 	if (r == ERR_INVALID)

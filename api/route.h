@@ -20,7 +20,8 @@ enum resource_traits {
 	TRAIT_NO_CREDENTIALS = 16,
 	TRAIT_MEASURES = 32,
 	TRAIT_YAML = 64,
-	TRAIT_UPLOADS = 128
+	TRAIT_UPLOADS = 128,
+	TRAIT_LATE_BODY = 256
 };
 
 struct cached_policy {

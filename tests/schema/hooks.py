@@ -88,7 +88,7 @@ def without_staff_fields(case):
 
 
 # Refusals of bodies that the document allows, because of the rows there are or of rules over several fields: by detail or error.
-RULES = re.compile("Solde SAKA insuffisant")
+RULES = re.compile("Solde SAKA insuffisant|La même option est nommée deux fois")
 
 
 @schemathesis.hook
@@ -100,6 +100,9 @@ def filter_failure(context, failure, case, response):
         return False
     undocumented = getattr(failure, "undocumented_methods", None)
     if undocumented and not failure.missing_methods and all((method, path) in LATER for method in undocumented):
+        return False
+    # What a vote must have depends on the poll: its state, its options, its method, which reads one list and not the others.
+    if path.endswith("/vote/") and isinstance(failure, (AcceptedNegativeData, RejectedPositiveData)):
         return False
     if isinstance(failure, AcceptedNegativeData) and ROLE != "staff" and isinstance(case.body, dict):
         return not is_valid(case, without_staff_fields(case))

@@ -33,6 +33,11 @@ def seed(database, cast):
         database.insert("core_projet", titre=f"Projet {n}", funding_type=["DONATION", "EQUITY", "HYBRID"][n % 3])
         database.insert("core_auditlog", actor_id=owner, target_id=str(n))
         database.insert("monitoring_performance_metric", value=float(n), timestamp=hours_ago(n))
+    for n, status in enumerate(["draft", "open", "closed", "open", "open", "open"]):
+        poll = database.insert("core_poll", title=f"Scrutin {n}", status=status, allow_multiple=True, created_by_id=[*authors, None][n % 4],
+                               voting_method=["binary", "quadratic", "majority"][n % 3])
+        option = [database.insert("core_polloption", poll_id=poll, position=k) for k in range(3)][0]
+        database.insert("core_pollballot", poll_id=poll, option_id=option)
     for person in cast.values():
         database.insert("core_sakatransaction", user_id=person.id)
 
@@ -48,6 +53,7 @@ def rows_of(database):
         "help-requests": ids(database, "core_helprequest"),
         "communities": ids(database, "core_community"),
         "communities slugs": ids(database, "core_community", "slug"),
+        "polls": ids(database, "core_poll"),
         "audit": ids(database, "core_auditlog"),
         "monitoring": ids(database, "monitoring_alert"),
     }

@@ -348,6 +348,70 @@ static void test_request_body__a_query_is_read_as_a_form(void **state)
 	assert_int_equal(node->req->reply.status, 400);
 }
 
+/* ---- the body of a resource where rows come first ---- */
+
+static bool read_late(struct node *node, const char *type, const char *bytes, struct vote *vote)
+{
+	static const struct resource late = { .traits = TRAIT_LATE_BODY };
+	struct body_value body CLEANUP(body_finish) = { .root = NULL };
+	struct request *req = node_request(node, "POST", "/", NULL);
+
+	req->headers.content_type = str_of(type);
+	req->body = str_of(bytes);
+	req->worker = &node->executor;
+	req->resource = &late;
+	req->parsed = &body;
+	return request_read_or_reply(req, &vote_fields, vote);
+}
+
+static void test_request_body__late(void **state)
+{
+	struct node *node = *state;
+	struct vote vote = { .weight = 1 };
+
+	assert_true(read_late(node, "application/json", "{\"option\": 8}", &vote));
+	assert_int_equal(vote.option, 8);
+	assert_false(read_late(node, "application/json", "{", &vote));
+	assert_answer(node->req, 400, "detail");
+	assert_false(read_late(node, "text/plain", "{}", &vote));
+	assert_answer(node->req, 415, "detail");
+	assert_false(read_late(node, "text/plain", "", &vote));
+	assert_errors(node, "option");
+}
+
+/* ---- ids in a query ---- */
+
+static int64_t query_id(struct node *node, const char *text, bool *ret_fine)
+{
+	struct request *req = node_request(node, "GET", "/", NULL);
+	struct query query;
+	int64_t id = 5;
+
+	assert_int_equal(query_parse(str_of(text), &req->arena, &query), 0);
+	*ret_fine = query_id_or_reply(req, &query, "id", &id);
+	return id;
+}
+
+static void test_request_body__an_id_of_a_query(void **state)
+{
+	struct node *node = *state;
+	bool fine;
+
+	assert_int_equal(query_id(node, "", &fine), NULL_INT);
+	assert_true(fine);
+	assert_int_equal(query_id(node, "id=", &fine), NULL_INT);
+	assert_true(fine);
+	assert_int_equal(query_id(node, "id=12&other=x", &fine), 12);
+	assert_true(fine);
+	assert_int_equal(query_id(node, "id=99999999999999999999", &fine), -1);
+	assert_true(fine);
+	for (size_t i = 0; i < 4; i++) {
+		query_id(node, (const char *const[]){ "id=x", "id=-1", "id=1.5", "id=%201" }[i], &fine);
+		assert_false(fine);
+		assert_errors(node, "id");
+	}
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(test_request_body__##name, setup, teardown)
 
 int main(void)
@@ -368,6 +432,8 @@ int main(void)
 		CASE(a_query_is_read_as_a_form),
 		CASE(a_database_that_is_away),
 		CASE(without_memory),
+		CASE(late),
+		CASE(an_id_of_a_query),
 	};
 
 	log_init(LOG_TEXT, LOG_CRITICAL, STDERR_FILENO); /* errors are provoked here */
