@@ -60,8 +60,8 @@ def map_body(context, body):
             value = body.get(name)
             if isinstance(value, str) and re.fullmatch(r"\s*\+?[0-9]+\s*", value):
                 body[name] = str(ROWS[family][int(value.strip()) % len(ROWS[family])])
-            elif isinstance(value, int) and not isinstance(value, bool) and value > 0:
-                body[name] = ROWS[family][value % len(ROWS[family])]
+            elif isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:  # 5.0 is an id as well
+                body[name] = ROWS[family][int(value) % len(ROWS[family])]
     return body
 
 
