@@ -4,6 +4,7 @@
 #include "api/announce.h"
 #include "api/handlers_impl.h"
 #include "api/live_json.h"
+#include "api/person.h"
 #include "api/reply.h"
 #include "base/log.h"
 #include "domain/poll_vote.h"
@@ -17,15 +18,6 @@ static const struct field option_field_list[] = {
 	FIELD(struct poll_option, "votes", votes, INT),
 };
 static const struct fields option_fields = FIELDS(struct poll_option, option_field_list);
-
-static const struct field creator_field_list[] = {
-	FIELD(struct poll, "id", creator_id, INT),
-	FIELD(struct poll, "username", creator_username, TEXT),
-	FIELD(struct poll, "email", creator_email, TEXT),
-	FIELD(struct poll, "first_name", creator_first_name, TEXT),
-	FIELD(struct poll, "last_name", creator_last_name, TEXT),
-};
-static const struct fields creator_fields = FIELDS(struct poll, creator_field_list);
 
 static const struct field saka_field_list[] = {
 	FIELD(struct poll_voted, "saka_spent", saka_spent, INT),
@@ -50,7 +42,7 @@ static const struct field poll_field_list[] = {
 	FIELD(struct poll, "opens_at", opens_at, TIME, .flags = FIELD_NULLABLE),
 	FIELD(struct poll, "closes_at", closes_at, TIME, .flags = FIELD_NULLABLE),
 	FIELD(struct poll, "project", project_id, INT, .flags = FIELD_NULLABLE),
-	{ .name = "created_by", .kind = FIELD_OBJECT, .of = &creator_fields, .flags = FIELD_READ_ONLY | FIELD_NULLABLE },
+	FIELD_PERSON(struct poll, "created_by", creator),
 	FIELD(struct poll, "created_at", created_at, TIME),
 	FIELD(struct poll, "updated_at", updated_at, TIME),
 	FIELD(struct poll, "options", options, ROWS, .of = &option_fields),

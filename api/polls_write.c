@@ -7,6 +7,7 @@
 #include "api/json_in.h"
 #include "api/polls_impl.h"
 #include "api/reply.h"
+#include "domain/project.h"
 
 /* ---- options ---- */
 
@@ -134,7 +135,7 @@ static const struct field poll_in_list[] = {
 	FIELD(struct poll_in, "quorum", poll.quorum, INT, .flags = FIELD_NULLABLE, .min = 0, .max = INT32_MAX),
 	FIELD(struct poll_in, "opens_at", poll.opens_at, TIME, .flags = FIELD_NULLABLE),
 	FIELD(struct poll_in, "closes_at", poll.closes_at, TIME, .flags = FIELD_NULLABLE),
-	FIELD(struct poll_in, "project", poll.project_id, REFERENCE, .flags = FIELD_NULLABLE, .known = poll_project_known),
+	FIELD(struct poll_in, "project", poll.project_id, REFERENCE, .flags = FIELD_NULLABLE, .known = project_known),
 	FIELD(struct poll_in, "voting_method", poll.voting_method, CHOICE, .choices = methods),
 	FIELD(struct poll_in, "max_points", poll.max_points, INT, .flags = FIELD_NULLABLE, .min = 1, .max = 10000,
 	      .meaning = "Points qu'un vote quadratique répartit ; sans valeur : 100."),

@@ -19,11 +19,7 @@ static const struct db_column poll_columns[] = {
 	DB_COLUMN(struct poll, opens_at, TIME, "p.opens_at"),
 	DB_COLUMN(struct poll, closes_at, TIME, "p.closes_at"),
 	DB_COLUMN(struct poll, project_id, INT, "p.project_id"),
-	DB_COLUMN(struct poll, creator_id, INT, "u.id"),
-	DB_COLUMN(struct poll, creator_username, TEXT, "u.username"),
-	DB_COLUMN(struct poll, creator_email, TEXT, "u.email"),
-	DB_COLUMN(struct poll, creator_first_name, TEXT, "u.first_name"),
-	DB_COLUMN(struct poll, creator_last_name, TEXT, "u.last_name"),
+	PERSON_COLUMNS(struct poll, creator, "u"),
 	DB_COLUMN(struct poll, created_at, TIME, "p.created_at"),
 	DB_COLUMN(struct poll, updated_at, TIME, "p.updated_at"),
 	DB_COLUMN(struct poll, voting_method, TEXT, "p.voting_method"),
@@ -185,11 +181,4 @@ int poll_exists(struct db_conn *db, int64_t id)
 	int r = db_select_int(db, "SELECT count(*) FROM core_poll WHERE id = $1", DB_PARAMS(DB_INT(id)), &n);
 
 	return r < 0 ? r : n > 0;
-}
-
-int poll_project_known(struct db_conn *db, int64_t project_id)
-{
-	int64_t id;
-
-	return db_select_int(db, "SELECT id FROM core_projet WHERE id = $1", DB_PARAMS(DB_INT(project_id)), &id);
 }

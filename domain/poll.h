@@ -10,6 +10,7 @@
 #define DOMAIN_POLL_H
 
 #include "domain/account.h"
+#include "domain/person.h"
 
 /* An option with the number of its ballots. */
 struct poll_option {
@@ -26,8 +27,7 @@ struct poll {
 	int64_t quorum;                     /* may be null */
 	struct instant opens_at, closes_at; /* may be null */
 	int64_t project_id;                 /* may be null */
-	int64_t creator_id;                 /* null: the account is gone, and so are the next four */
-	struct str creator_username, creator_email, creator_first_name, creator_last_name;
+	struct person creator;              /* nobody: the account is gone */
 	struct instant created_at, updated_at;
 	struct str voting_method; /* binary, quadratic or majority */
 	int64_t max_points;       /* of a quadratic vote; null or 0: POLL_POINTS */
@@ -59,15 +59,12 @@ int poll_find(struct db_conn *, struct arena *, int64_t id, struct poll *ret_pol
 /* Whether there is such a poll: 1, 0, or an error. */
 int poll_exists(struct db_conn *, int64_t id);
 
-/* For the reference of a poll: 0; ERR_NOT_FOUND. */
-int poll_project_known(struct db_conn *, int64_t project_id);
-
 /* ---- managing ---- */
 
 /* Who may change, delete, open and close it: its creator, and staff. */
 static inline bool poll_is_managed_by(const struct poll *p, const struct account *a)
 {
-	return a->is_staff || p->creator_id == a->id;
+	return a->is_staff || p->creator.id == a->id;
 }
 
 /* An option as it is wanted. */

@@ -57,8 +57,6 @@ static void test_poll__filters_only_narrow(void **state)
 	assert_string_equal(list_ids(f, (struct poll_filter){ TEXT("' OR '1'='1"), NULL_INT }, 9, 0), "");
 	assert_int_equal(count(f, (struct poll_filter){ NOTHING, 6 }), 0);
 	assert_int_equal(count(f, (struct poll_filter){ TEXT("open"), 5 }), 1);
-	assert_int_equal(poll_project_known(f->conn, 5), 0);
-	assert_int_equal(poll_project_known(f->conn, 6), ERR_NOT_FOUND);
 }
 
 static void test_poll__one_with_everything(void **state)
@@ -79,8 +77,8 @@ static void test_poll__one_with_everything(void **state)
 	assert_int_equal(p.opens_at.us, january(5));
 	assert_int_equal(p.closes_at.us, NULL_TIME.us);
 	assert_int_equal(p.project_id, NULL_INT);
-	assert_int_equal(p.creator_id, 1);
-	assert_text(p.creator_username, "user1");
+	assert_int_equal(p.creator.id, 1);
+	assert_text(p.creator.username, "user1");
 	assert_int_equal(p.created_at.us, january(5));
 	assert_int_equal(p.updated_at.us, january(20));
 	assert_text(p.voting_method, "quadratic");
@@ -101,8 +99,8 @@ static void test_poll__what_is_not_there(void **state)
 	add_poll(f, 1, 0, 1);
 	assert_int_equal(poll_exists(f->conn, 1), 1);
 	p = found(f, 1);
-	assert_int_equal(p.creator_id, NULL_INT);
-	assert_null(p.creator_username.s);
+	assert_int_equal(p.creator.id, NULL_INT);
+	assert_null(p.creator.username.s);
 	assert_int_equal(p.options.n, 0);
 	fault_arm(FAULT_SQL_STEP, 1, /* repeat: */ true);
 	assert_true(poll_exists(f->conn, 1) < 0);
@@ -176,7 +174,7 @@ static void test_poll__a_page_is_two_statements(void **state)
 
 static void test_poll__who_manages(void **state)
 {
-	const struct poll p = { .creator_id = 3 }, of_nobody = { .creator_id = NULL_INT };
+	const struct poll p = { .creator = { .id = 3 } }, of_nobody = { .creator = { .id = NULL_INT } };
 	const struct account creator = { .id = 3 }, other = { .id = 4 }, staff = { .id = 5, .is_staff = true };
 	const struct account superuser = { .id = 6, .is_superuser = true };
 

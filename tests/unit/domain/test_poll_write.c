@@ -34,7 +34,7 @@ static void test_poll_write__create(void **state)
 	assert_ok(poll_create(f->conn, &f->arena, &ana, &in, &options, &p));
 	assert_text(p.title, "Le \"verger\"");
 	assert_int_equal(p.closes_at.us, january(9));
-	assert_int_equal(p.creator_id, 1);
+	assert_int_equal(p.creator.id, 1);
 	assert_text(p.voting_method, "majority");
 	assert_int_equal(p.created_at.us, p.updated_at.us);
 	assert_int_equal(p.options.n, 3);
