@@ -161,7 +161,7 @@ struct chat_message_in {
 };
 
 /*
- * Adds a message to a thread. The thread's row is written first, so that within a thread the order of ids is that of the commits;
+ * Adds a message to a thread. The thread's row is locked first, so that within a thread ids and times follow the order of the commits;
  * *ret_previous is the highest smaller id of the thread, 0 for its first. ERR_NOT_FOUND: the thread is gone; ERR_FORBIDDEN: the
  * author takes no part in it.
  */

@@ -1,6 +1,7 @@
 /*
  * Each write is a closure over a struct of its own, which may run twice; the row of the answer is read inside it. A new message
- * writes its thread first: whoever comes second waits there, or begins anew, so that ids and times follow the order of the commits.
+ * locks its thread first, and looks at the clock only then: whoever comes second waits there, or begins anew, so that ids and times
+ * follow the order of the commits.
  */
 #include "base/clock.h"
 #include "base/json_out.h"
@@ -22,14 +23,22 @@ struct creation {
 	int64_t previous;
 };
 
-/* The thread's last_message_at, which locks its row. ERR_NOT_FOUND: it is gone. */
+/* ERR_NOT_FOUND: it is gone. */
+static int lock_thread(struct db_conn *db, int64_t thread_id)
+{
+#define BY_ID "SELECT id FROM core_chatthread WHERE id = $1"
+	static const char sqlite[] = BY_ID, postgresql[] = BY_ID " FOR UPDATE";
+#undef BY_ID
+	int64_t id;
+
+	return db_select_int(db, db_engine(db_of(db)) == DB_SQLITE ? sqlite : postgresql, DB_PARAMS(DB_INT(thread_id)), &id);
+}
+
 static int touch_thread(struct db_conn *db, int64_t thread_id, struct instant now)
 {
 	static const struct db_statement sql = { "UPDATE core_chatthread SET last_message_at = $2 WHERE id = $1" };
-	int64_t changed;
-	int r = db_execute(db, &sql, DB_PARAMS(DB_INT(thread_id), DB_TIME(now)), &changed);
 
-	return r < 0 ? r : changed ? 0 : ERR_NOT_FOUND;
+	return db_execute(db, &sql, DB_PARAMS(DB_INT(thread_id), DB_TIME(now)), NULL);
 }
 
 static int insert(struct db_conn *db, const struct creation *c, struct instant now, int64_t *ret_id)
@@ -64,16 +73,19 @@ static int note_creation(struct db_conn *db, const struct creation *c, int64_t i
 static int create(struct db_conn *db, void *arg)
 {
 	struct creation *c = arg;
-	struct instant now = clock_now();
+	struct instant now;
 	int64_t id;
-	int r = touch_thread(db, c->in->thread_id, now);
+	int r = lock_thread(db, c->in->thread_id);
 
 	if (r < 0)
 		return r;
 	r = chat_takes_part(db, c->in->thread_id, c->author->id);
 	if (r <= 0)
 		return r < 0 ? r : ERR_FORBIDDEN;
-	r = insert(db, c, now, &id);
+	now = clock_now();
+	r = touch_thread(db, c->in->thread_id, now);
+	if (r == 0)
+		r = insert(db, c, now, &id);
 	if (r == 0)
 		r = find_previous(db, c->in->thread_id, id, &c->previous);
 	if (r == 0)

@@ -255,7 +255,7 @@ static void *post_repeatedly(void *arg)
 	return NULL;
 }
 
-/* The message that follows this one, by what they say was before them; NULL: none. */
+/* The message that follows this one, by what they say was before them; false: none. */
 static bool find_next(const struct poster *posters, int64_t previous, int64_t *ret_id, int64_t *ret_created_us)
 {
 	int found = 0;
