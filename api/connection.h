@@ -30,7 +30,6 @@ enum phase {
 	PHASE_CUTTING,  /* the sweep is closing it this moment: its descriptor must stay open */
 	PHASE_LOOKING,  /* the sweep looks at the socket: its descriptor must stay open, the owner waits a moment */
 	PHASE_CUT,      /* the sweep has shut it down: the owner cleans up */
-	PHASE_AWAY,     /* taken by whoever serves WebSockets; not looked at */
 };
 
 struct connection {

@@ -87,7 +87,6 @@ static void sweep_one(struct server *s, struct connection *c, int64_t now_us)
 	case PHASE_CUTTING:
 	case PHASE_LOOKING:
 	case PHASE_CUT:
-	case PHASE_AWAY:
 		return;
 	case PHASE_SILENT:
 	case PHASE_PEEKING:

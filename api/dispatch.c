@@ -50,8 +50,7 @@ static bool is_secure(const struct request *req)
 	return req->peer_trusted && str_split(&header, ',', &first) && str_is(str_trim(first), "https");
 }
 
-/* Notes who asks and how: no answer yet. */
-static void read_context(struct request *req)
+void dispatch_read_context(struct request *req)
 {
 	req->budget.left_us = req->worker->context->settings->redis_request_budget_ms * US_PER_MS;
 	req->peer_trusted = site_trusts(site_of(req), &req->peer);
@@ -292,8 +291,7 @@ static void call_handler(struct request *req)
 
 /* ---- entry points ---- */
 
-/* The scheme and host of absolute URLs; no copy when a front already knows it is not worth it. */
-static bool set_origin_prefix(struct request *req)
+bool dispatch_set_origin_prefix(struct request *req)
 {
 	char *text = arena_alloc(&req->arena, req->host.len + 9);
 
@@ -326,7 +324,7 @@ static enum dispatch_result pass_gates(struct request *req)
 		if (!gate->pass(req))
 			return DISPATCH_ANSWERED;
 	}
-	if (req->origin_prefix.s || set_origin_prefix(req))
+	if (req->origin_prefix.s || dispatch_set_origin_prefix(req))
 		return DISPATCH_SLOW;
 	reply_error(req, ERR_NOMEM);
 	return DISPATCH_ANSWERED;
@@ -336,7 +334,7 @@ enum dispatch_result dispatch(struct request *req)
 {
 	enum dispatch_result result;
 
-	read_context(req);
+	dispatch_read_context(req);
 	result = pass_gates(req);
 	if (result != DISPATCH_SLOW)
 		return result;

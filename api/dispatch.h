@@ -34,6 +34,12 @@ void dispatch_refused(struct request *, int status, const char *detail);
  */
 int64_t dispatch_body_limit(struct request *);
 
+/* Notes who asks and how (client's scheme, host, origin, budget of Redis): no answer yet. */
+void dispatch_read_context(struct request *);
+
+/* Fills req->origin_prefix, the scheme and host of absolute URLs; false without memory. */
+bool dispatch_set_origin_prefix(struct request *);
+
 /* Splits the target, applies the /api/api/ rule, decodes the path: req->path, raw_path, query. False when it cannot be decoded. */
 bool dispatch_read_target(struct request *);
 

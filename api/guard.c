@@ -4,6 +4,7 @@
  * verdict is asked for, and in the same pass over the parsed fields the request is filled.
  */
 #include "api/transport_impl.h"
+#include "api/upgrade.h"
 
 static const struct known_header {
 	struct str name;
@@ -14,7 +15,7 @@ static const struct known_header {
 #undef REQUEST_HEADER
 };
 
-static void keep(struct request_headers *headers, struct str name, struct str value)
+void guard_keep_field(struct request_headers *headers, struct str name, struct str value)
 {
 	for (size_t i = 0; i < N_ELEMENTS(known_headers); i++) {
 		if (str_equal_nocase(name, known_headers[i].name)) {
@@ -31,7 +32,7 @@ static enum MHD_Result on_field(void *arg, enum MHD_ValueKind kind, const char *
 	struct str value = str_trim((struct str){ text ? text : "", text_len });
 
 	head_framing_add(&ex->framing, name, value);
-	keep(&ex->request.headers, name, value);
+	guard_keep_field(&ex->request.headers, name, value);
 	return MHD_YES;
 }
 
@@ -61,6 +62,23 @@ struct head_verdict guard_verdict(const struct exchange *ex)
 	return stream_verdict(&ex->connection->stream, ex->number);
 }
 
+/* What the door has not taken: a second request of its connection, or one that asks for no upgrade. */
+static struct head_verdict check_sockets(const struct request *req)
+{
+	struct str rest = req->target, path;
+	enum upgrade_target target;
+	int64_t id;
+
+	if (!str_starts(req->target, "/ws/"))
+		return (struct head_verdict){ 0 };
+	if (str_equal_nocase(req->headers.upgrade, (struct str)STR("websocket")))
+		return (struct head_verdict){ 426, "WebSocket demande une connexion neuve." };
+	str_split(&rest, '?', &path);
+	if (upgrade_read_path(path, &target, &id))
+		return (struct head_verdict){ 426, "Cette adresse est celle d'un WebSocket." };
+	return (struct head_verdict){ 0 };
+}
+
 struct head_verdict guard_check(struct exchange *ex, const char *method)
 {
 	struct head_verdict v = guard_verdict(ex);
@@ -70,8 +88,5 @@ struct head_verdict guard_check(struct exchange *ex, const char *method)
 	MHD_get_connection_values_n(ex->mhd, MHD_HEADER_KIND, on_field, ex);
 	if (!v.status)
 		v = split_target(ex);
-	if (!v.status && str_starts(ex->request.target, "/ws/") &&
-	    str_equal_nocase(ex->request.headers.upgrade, (struct str)STR("websocket")))
-		v = (struct head_verdict){ 426, "WebSocket demande une connexion neuve." };
-	return v;
+	return v.status ? v : check_sockets(&ex->request);
 }

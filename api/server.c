@@ -57,12 +57,6 @@ void server_release(struct server *s, struct connection *c)
 	pthread_mutex_unlock(&s->lock);
 }
 
-void server_upgraded_closed(struct server *s, int fd)
-{
-	connection_end(&s->connections[fd]);
-	server_release(s, &s->connections[fd]);
-}
-
 /* ---- making ---- */
 
 /* Raises the limit of open files to what the settings ask for, as far as we may. */

@@ -8,12 +8,14 @@
 
 struct server;
 
+struct upgrade;
+
 /*
- * Takes the socket of a WebSocket request: GET /ws/… with exactly "Upgrade: websocket", its checked head still unread.
- * True: the socket is the taker's, who calls server_upgraded_closed just before he closes it. False: it is refused.
- * Door thread; must not block.
+ * Takes the socket of a WebSocket request (api/upgrade.h; its head is still unread). 0: the socket is the taker's, and the
+ * server counts it no longer. Else the HTTP status of the refusal: 429, 503. Door thread; must not block;
+ * what the request points to lives as long as the call.
  */
-typedef bool (*server_upgrade_fn)(void *arg, int fd, const struct sockaddr_storage *peer);
+typedef int (*server_upgrade_fn)(void *arg, const struct upgrade *);
 
 /*
  * Listens (HOST, PORT, or the socket passed by systemd: LISTEN_FDS) and prepares the threads; serves nothing yet.
@@ -23,9 +25,6 @@ int server_create(const struct api_context *, struct server **ret_server, struct
 
 /* Who takes WebSocket requests; nobody: they get 503. Before server_start. */
 void server_on_upgrade(struct server *, server_upgrade_fn, void *arg);
-
-/* A socket that was taken is about to be closed. Any thread. */
-void server_upgraded_closed(struct server *, int fd);
 
 /* Starts the threads. ERR_IO, ERR_NOMEM; server_destroy is still to be called. */
 int server_start(struct server *, struct error *err);

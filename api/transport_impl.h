@@ -174,6 +174,9 @@ void exchange_free_all(struct http_thread *);
  */
 struct head_verdict guard_check(struct exchange *, const char *method);
 
+/* Keeps the field when it is one of api/headers.def. */
+void guard_keep_field(struct request_headers *, struct str name, struct str value);
+
 /* The verdict on what has come of the request so far, its body included. Http thread. */
 struct head_verdict guard_verdict(const struct exchange *);
 

@@ -11,17 +11,20 @@
 
 #include "api/request.h"
 #include "api/route.h"
+#include "api/live_json.h"
 #include "api/server.h"
 #include "api/openapi.h"
 #include "api/site.h"
+#include "api/upgrade.h"
 #include "app/command.h"
 #include "app/version.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "domain/live.h"
 #include "domain/measures.h"
+#include "realtime/hub.h"
 #include "resilience/monitor.h"
-#include "resilience/subscription.h"
 
 #define DATABASE_PROBE_US (500 * US_PER_MS)
 #define HOUSEKEEPING_US   THROTTLE_SHARE_US /* the log promises the same (base/log.h) */
@@ -37,7 +40,8 @@ struct service {
 	struct cache *cache;
 	struct throttle *throttle;
 	struct measures *measures;
-	struct subscription *channels;
+	struct hub *hub;
+	struct live live;
 	struct monitor *database_monitor;
 	struct monitor *housekeeping;
 	struct api_context context;
@@ -73,7 +77,9 @@ static bool answer_alive(void *arg, struct buf *verbose)
 	bool measures = add_check(verbose, "measures", measures_pulse_age_us(s->measures) < STUCK_US);
 	bool house = add_check(verbose, "housekeeping", monitor_pulse_age_us(s->housekeeping) < STUCK_US);
 
-	return prober && database && house && measures;
+	bool hub = add_check(verbose, "hub", hub_pulse_age_us(s->hub) < STUCK_US);
+
+	return prober && database && house && measures && hub;
 }
 
 bool service_alive(struct service *s)
@@ -177,33 +183,6 @@ static int start_database(struct service *s, struct error *err)
 
 /* ---- Redis, cache, watches ---- */
 
-/* No channel is subscribed until the hub exists: the subscription is here for its canary, which proves delivery. */
-static void ignore_message(struct str channel, const struct redis_reply *payload, void *arg)
-{
-	(void)channel, (void)payload, (void)arg;
-}
-
-static void ignore_state(bool live, int64_t client_id, void *arg)
-{
-	(void)live, (void)client_id, (void)arg;
-}
-
-static int start_channels(struct service *s, struct error *err)
-{
-	static const struct subscription_config config = {
-		.usage = REDIS_CHANNELS,
-		.name = "channels",
-		.canary_opens_breaker = true,
-		.on_message = ignore_message,
-		.on_state = ignore_state,
-	};
-
-	if (!redis_configured(s->redis, REDIS_CHANNELS))
-		return 0;
-	s->channels = subscription_create(s->redis, &config);
-	return s->channels ? 0 : error_set(err, ERR_INTERNAL, "cannot start the subscription of the channels");
-}
-
 static int start_redis(struct service *s, struct error *err)
 {
 	struct cache_config config = {
@@ -225,8 +204,7 @@ static int start_redis(struct service *s, struct error *err)
 	r = redis_start(s->redis, err);
 	if (r < 0)
 		return r;
-	r = start_channels(s, err);
-	return r < 0 ? r : cache_start(s->cache, err);
+	return cache_start(s->cache, err);
 }
 
 static int start_measures(struct service *s, struct error *err)
@@ -274,6 +252,55 @@ static int start_monitors(struct service *s, struct error *err)
 	return 0;
 }
 
+/* ---- hub ---- */
+
+static void announce(void *arg, const struct live_event *event)
+{
+	struct service *s = arg;
+
+	(void)safe_group_send(s->hub, event); /* other processes that were not told find out by themselves */
+}
+
+static void tell_answered(void *arg, uint64_t request)
+{
+	struct service *s = arg;
+
+	hub_answered(s->hub, request);
+}
+
+static int take_socket(void *arg, const struct upgrade *u)
+{
+	struct service *s = arg;
+	const struct hub_handshake handshake = { .fd = u->fd,
+		                                 .head_bytes = u->head_bytes,
+		                                 .target = u->target == UPGRADE_CHAT ? HUB_CHAT : HUB_POLL,
+		                                 .id = u->id,
+		                                 .path = u->path,
+		                                 .key = u->key,
+		                                 .offers_v1 = u->offers_v1,
+		                                 .token = u->token,
+		                                 .last_message_id = u->last_message_id,
+		                                 .client = u->client,
+		                                 .origin_prefix = u->origin_prefix };
+
+	return hub_take(s->hub, &handshake);
+}
+
+static int start_hub(struct service *s, struct error *err)
+{
+	const struct hub_config config = { .settings = s->settings,
+		                           .db = s->db,
+		                           .redis = s->redis,
+		                           .render_message = chat_message_render,
+		                           .render_poll = poll_render };
+	int r = hub_create(&config, &s->hub, err);
+
+	if (r < 0)
+		return r;
+	s->live = (struct live){ .announce = announce, .answered = tell_answered, .arg = s };
+	return hub_start(s->hub, err);
+}
+
 /* ---- server ---- */
 
 static int start_server(struct service *s, struct error *err)
@@ -287,6 +314,7 @@ static int start_server(struct service *s, struct error *err)
 		.cache = s->cache,
 		.throttle = s->throttle,
 		.measures = s->measures,
+		.live = &s->live,
 		.site = s->site,
 		.openapi = s->openapi,
 		.ready = answer_ready,
@@ -294,7 +322,10 @@ static int start_server(struct service *s, struct error *err)
 		.probe_arg = s,
 	};
 	r = server_create(&s->context, &s->server, err);
-	return r < 0 ? r : server_start(s->server, err);
+	if (r < 0)
+		return r;
+	server_on_upgrade(s->server, take_socket, s);
+	return server_start(s->server, err);
 }
 
 static void note_versions(void)
@@ -312,7 +343,7 @@ static void note_versions(void)
 static int start_all(struct service *s, struct error *err)
 {
 	int (*const steps[])(struct service *, struct error *) = { start_database, start_redis,    start_throttle,
-		                                                   start_measures, start_monitors, start_server };
+		                                                   start_measures, start_monitors, start_hub,      start_server };
 	int r;
 
 	r = site_create(s->settings, &s->site, err);
@@ -360,6 +391,7 @@ void service_drain(struct service *s)
 
 int service_stop(struct service *s, int64_t deadline_us)
 {
+	hub_drain(s->hub, deadline_us);
 	return server_stop(s->server, deadline_us);
 }
 
@@ -371,7 +403,7 @@ void service_destroy(struct service *s)
 	monitor_destroy(s->housekeeping);
 	monitor_destroy(s->database_monitor);
 	measures_destroy(s->measures);
-	subscription_destroy(s->channels);
+	hub_destroy(s->hub);
 	cache_destroy(s->cache);
 	throttle_destroy(s->throttle);
 	redis_destroy(s->redis);

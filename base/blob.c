@@ -12,7 +12,7 @@ struct blob *blob_create(const void *bytes, size_t n)
 		return NULL;
 	atomic_init(&b->refs, 1);
 	b->len = n;
-	if (n)
+	if (n && bytes)
 		memcpy(b->data, bytes, n);
 	b->data[n] = '\0';
 	return b;

@@ -17,7 +17,7 @@ struct blob {
 	char data[];      /* a NUL follows the last byte */
 };
 
-/* A copy of n bytes with one reference; NULL without memory. */
+/* A copy of n bytes with one reference (bytes NULL: the caller fills them before anybody else sees them); NULL without memory. */
 struct blob *blob_create(const void *bytes, size_t n);
 
 /* One more reference; returns its argument (NULL is fine). */

@@ -12,6 +12,7 @@
 
 enum live_kind {
 	LIVE_CHAT_MESSAGE,   /* a message of thread `id` was created, edited or deleted; payload: Message */
+	LIVE_CHAT_TYPING,    /* somebody in thread `id` is writing, or no longer; payload: user_id, is_typing. From a socket */
 	LIVE_POLL_UPDATE,    /* poll `id` was voted in, opened, closed or changed; payload: Poll */
 	LIVE_THREAD_MEMBERS, /* who takes part in thread `id` has changed: sockets of those who left are closed (4403) */
 	LIVE_THREAD_GONE,    /* thread `id` was deleted: its sockets are closed (4404) */

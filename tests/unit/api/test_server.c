@@ -2,6 +2,7 @@
  * The transport with the real dispatch behind it, over real sockets. Deadlines are not waited for: the clock is moved.
  */
 #include "api/server.h"
+#include "api/upgrade.h"
 
 #include <pthread.h>
 #include <sys/resource.h>
@@ -461,17 +462,20 @@ struct hub {
 	atomic_bool takes;
 };
 
-static bool take(void *arg, int fd, const struct sockaddr_storage *peer)
+static int take(void *arg, const struct upgrade *upgrade)
 {
 	struct hub *hub = arg;
 
-	atomic_store(&hub->fd, fd);
-	return atomic_load(&hub->takes);
+	if (upgrade->target != UPGRADE_CHAT || upgrade->id != 7)
+		return 500;
+	atomic_store(&hub->fd, upgrade->fd);
+	return atomic_load(&hub->takes) ? 0 : 503;
 }
 
 static void test_server__gives_websocket_requests_away_unread(void **state)
 {
-	static const char request[] = "GET /ws/chat/ HTTP/1.1\r\n" HOST "Upgrade: websocket\r\n\r\n";
+	static const char request[] = "GET /ws/chat/7/ HTTP/1.1\r\n" HOST "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+				      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct hub hub = { .fd = -1, .takes = true };
 	char bytes[1000];
@@ -491,8 +495,7 @@ static void test_server__gives_websocket_requests_away_unread(void **state)
 	assert_int_equal(peer_ask_once(f->port, GET("/")), 200);
 	assert_int_equal(recv(fd, bytes, sizeof(bytes), 0), sizeof(request) - 1);
 	assert_memory_equal(bytes, request, sizeof(request) - 1);
-	assert_true(WAIT_FOR(5000, server_connections(f->server) == 1));
-	server_upgraded_closed(f->server, fd);
+	assert_true(WAIT_FOR(5000, server_connections(f->server) == 0)); /* no longer the server's */
 	close(fd);
 	assert_true(peer_is_ended(p));
 	peer_close(p);

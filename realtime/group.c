@@ -1,0 +1,226 @@
+/* Groups and their lists of entries: hub_impl.h. */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "realtime/hub_impl.h"
+
+static struct group **place_of(struct hub *hub, enum hub_target target, int64_t id)
+{
+	uint64_t hash = ((uint64_t)id * 2 + target) * UINT64_C(0x9e3779b97f4a7c15);
+	struct group **at = &hub->groups[hash >> 32 & (GROUP_BUCKETS - 1)];
+
+	while (*at && ((*at)->target != target || (*at)->id != id))
+		at = &(*at)->next_in_bucket;
+	return at;
+}
+
+struct group *group_find(struct hub *hub, enum hub_target target, int64_t id)
+{
+	return *place_of(hub, target, id);
+}
+
+struct group *group_get(struct hub *hub, enum hub_target target, int64_t id)
+{
+	struct group **at = place_of(hub, target, id), *g = *at;
+
+	if (g)
+		return g;
+	g = mem_alloc(sizeof(*g));
+	if (!g)
+		return NULL;
+	g->end = g->oldest = mem_alloc(sizeof(*g->end));
+	if (!g->end) {
+		free(g);
+		return NULL;
+	}
+	g->target = target;
+	g->id = id;
+	g->last_id = -1;
+	g->pending_end = &g->pending;
+	g->empty_since_us = clock_monotonic_us();
+	*at = g;
+	return g;
+}
+
+static void group_free(struct hub *hub, struct group *g)
+{
+	*place_of(hub, g->target, g->id) = g->next_in_bucket;
+	if (g->joined)
+		bus_leave(hub->bus, g);
+	events_free(g);
+	group_trim(g);
+	free(g->end);
+	blob_unref(g->origin);
+	free(g);
+}
+
+void group_join(struct group *g, struct session *s)
+{
+	struct hub *hub = s->hub;
+
+	s->group = g;
+	s->next_in_group = g->sessions;
+	s->prev_in_group = NULL;
+	if (g->sessions)
+		g->sessions->prev_in_group = s;
+	g->sessions = s;
+	g->n_sessions++;
+	s->at = g->end;
+	s->at->waiting++;
+	if (!g->joined) {
+		g->joined = true;
+		bus_join(hub->bus, g);
+	}
+}
+
+void group_leave(struct group *g, struct session *s)
+{
+	if (s->prev_in_group)
+		s->prev_in_group->next_in_group = s->next_in_group;
+	else
+		g->sessions = s->next_in_group;
+	if (s->next_in_group)
+		s->next_in_group->prev_in_group = s->prev_in_group;
+	s->group = NULL;
+	s->at->waiting--;
+	s->at = NULL;
+	group_trim(g);
+	if (--g->n_sessions)
+		return;
+	g->empty_since_us = clock_monotonic_us();
+	g->last_id = -1; /* nobody follows it: whoever comes next reads it anew */
+	g->poll_digest = 0;
+	events_free(g);
+}
+
+void group_trim(struct group *g)
+{
+	while (g->oldest != g->end && g->oldest->waiting == 0) {
+		struct entry *e = g->oldest;
+
+		g->oldest = e->next;
+		if (g->newest_poll == e)
+			g->newest_poll = NULL;
+		blob_unref(e->bytes);
+		hold_unref(e->hold);
+		free(e);
+	}
+}
+
+void group_step(struct group *g, struct session *s)
+{
+	struct entry *e = s->at;
+
+	e->waiting--;
+	s->at = e->next;
+	s->at->waiting++;
+	if (e == g->oldest)
+		group_trim(g);
+}
+
+void group_wake(struct group *g)
+{
+	for (struct session *s = g->sessions; s; s = s->next_in_group)
+		session_want_write(s);
+}
+
+void group_close_all(struct group *g, uint16_t code, const char *reason)
+{
+	struct session *next;
+
+	for (struct session *s = g->sessions; s; s = next) {
+		next = s->next_in_group;
+		session_close(s, code, reason);
+	}
+}
+
+void group_append(struct hub *hub, struct group *g, enum entry_kind kind, struct blob *take_bytes, int64_t message, struct hold *take_hold)
+{
+	struct entry *e = g->end, *end = g->n_sessions && take_bytes ? mem_alloc(sizeof(*end)) : NULL;
+	struct session *next;
+
+	if (!end) { /* without memory the next sweep finds it */
+		blob_unref(take_bytes);
+		hold_unref(take_hold);
+		return;
+	}
+	e->kind = kind;
+	e->bytes = take_bytes;
+	e->message = message;
+	e->hold = take_hold;
+	e->next = end;
+	end->frames = e->frames + 1;
+	end->frames_bytes = e->frames_bytes + take_bytes->len;
+	end->lasting = e->lasting + (kind == ENTRY_MESSAGE);
+	end->lasting_bytes = e->lasting_bytes + (kind == ENTRY_MESSAGE ? take_bytes->len : 0);
+	g->end = end;
+	if (kind == ENTRY_POLL)
+		g->newest_poll = e;
+	for (struct session *s = g->sessions; s; s = next) {
+		next = s->next_in_group;
+		session_overloaded(s);
+		session_want_write(s);
+	}
+	group_trim(g);
+}
+
+uint64_t digest_of(struct str text)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	for (size_t i = 0; i < text.len; i++)
+		hash = (hash ^ (unsigned char)text.s[i]) * UINT64_C(1099511628211);
+	return hash ? hash : 1;
+}
+
+/* ---- time ---- */
+
+static void ask_sweep(struct hub *hub, struct group *g)
+{
+	struct job *job = job_create(g->target == HUB_CHAT ? JOB_SWEEP : JOB_POLL, NULL, g);
+
+	if (!job)
+		return;
+	job->after = g->last_id;
+	job->since = g->swept_at;
+	job->up_to = g->last_id;
+	lookup_ask(hub->lookup, job);
+}
+
+static void tick_group(struct hub *hub, struct group *g, int64_t now_us)
+{
+	bool known = g->target == HUB_POLL || g->last_id >= 0;
+
+	if (!g->n_sessions) {
+		if (!g->jobs && now_us - g->empty_since_us > LINGER_US)
+			group_free(hub, g);
+		return;
+	}
+	if (g->members_unknown)
+		events_ask_members(hub, g);
+	if (g->pending)
+		events_go_on(hub, g);
+	if (known && !g->jobs && now_us >= g->next_sweep_us) {
+		g->next_sweep_us = now_us + (hub->degraded ? SWEEP_AWAY_US : SWEEP_US);
+		ask_sweep(hub, g);
+	}
+}
+
+void groups_tick(struct hub *hub, int64_t now_us)
+{
+	struct group *next;
+
+	for (size_t i = 0; i < GROUP_BUCKETS; i++) {
+		for (struct group *g = hub->groups[i]; g; g = next) {
+			next = g->next_in_bucket;
+			tick_group(hub, g, now_us);
+		}
+	}
+}
+
+void groups_free(struct hub *hub)
+{
+	for (size_t i = 0; i < GROUP_BUCKETS; i++)
+		while (hub->groups[i])
+			group_free(hub, hub->groups[i]);
+}

@@ -1,0 +1,473 @@
+/*
+ * The hub's thread: its loop, its inbox, its clock. Other threads leave news in the inbox and wake the loop; everything else
+ * is this thread's alone.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "realtime/hub_impl.h"
+
+#define SPARE_SESSIONS 1000 /* beyond the limit, so that those who are too many hear it from a close code */
+#define FILES          64   /* of libwebsockets itself */
+#define RX_BYTES       1024 /* of a session, for what it sends: more comes in pieces */
+
+/* ---- news ---- */
+
+struct news *news_create(enum news_kind kind)
+{
+	struct news *news = mem_alloc(sizeof(*news));
+
+	if (news)
+		news->kind = kind;
+	return news;
+}
+
+void news_free(struct news *news)
+{
+	if (!news)
+		return;
+	blob_unref(news->payload);
+	free(news);
+}
+
+void hub_tell(struct hub *hub, struct news *take_news)
+{
+	bool first;
+
+	pthread_mutex_lock(&hub->lock);
+	first = !hub->inbox;
+	*hub->inbox_end = take_news;
+	hub->inbox_end = &take_news->next;
+	pthread_mutex_unlock(&hub->lock);
+	if (first)
+		ev_async_send(hub->loop, &hub->woken);
+}
+
+static struct news *take_inbox(struct hub *hub)
+{
+	struct news *all;
+
+	pthread_mutex_lock(&hub->lock);
+	all = hub->inbox;
+	hub->inbox = NULL;
+	hub->inbox_end = &hub->inbox;
+	pthread_mutex_unlock(&hub->lock);
+	return all;
+}
+
+/* ---- what the news are about ---- */
+
+/* The group comes before the question, so that nothing falls between. */
+static void take_session(struct hub *hub, struct session *s)
+{
+	struct group *g = s->handshake.id > 0 ? group_get(hub, s->handshake.target, s->handshake.id) : NULL;
+	struct job *job;
+
+	s->next = hub->sessions;
+	if (hub->sessions)
+		hub->sessions->prev = s;
+	hub->sessions = s;
+	if (g) {
+		group_join(g, s);
+		blob_unref(g->origin);
+		g->origin = blob_create(s->handshake.origin_prefix.s, s->handshake.origin_prefix.len);
+	}
+	job = job_create(JOB_HANDSHAKE, s, NULL);
+	if (job)
+		lookup_ask(hub->lookup, job);
+	else
+		session_drop(s);
+}
+
+static void found_handshake(struct hub *hub, struct session *s, struct job *job)
+{
+	struct group *g = s->group;
+
+	if (g && !job->error && !job->verdict) {
+		if (g->target == HUB_CHAT && g->last_id < 0) {
+			g->last_id = job->last_id;
+			g->swept_at = (struct instant){ clock_now().us - 10 * US_PER_S };
+			g->next_sweep_us = clock_monotonic_us() + SWEEP_US;
+		}
+		if (g->target == HUB_POLL && !g->poll_digest) {
+			g->poll_digest = job->digest;
+			g->next_sweep_us = clock_monotonic_us() + SWEEP_US;
+		}
+		events_go_on(hub, g);
+	}
+	session_adopt(s, job);
+}
+
+static void found(struct hub *hub, struct job *job)
+{
+	struct session *s = job->session;
+
+	if (job->group) {
+		event_found(hub, job->group, job);
+		return;
+	}
+	if (s->state != SESSION_GONE) {
+		if (job->kind == JOB_HANDSHAKE)
+			found_handshake(hub, s, job);
+		else if (job->kind == JOB_REPLAY)
+			replay_found(s, job);
+		else if (!job->error && job->verdict)
+			session_close(s, job->verdict, job->verdict == CLOSE_FORBIDDEN ? "forbidden" : "unauthenticated");
+	}
+	job_free(job);
+}
+
+/* Redis is back, or gone: sweeps at once, and then as often as that state wants. */
+static void note_bus(struct hub *hub, bool live)
+{
+	hub->degraded = !live;
+	for (size_t i = 0; i < GROUP_BUCKETS; i++)
+		for (struct group *g = hub->groups[i]; g; g = g->next_in_bucket)
+			g->next_sweep_us = 0;
+}
+
+static void hear(struct hub *hub, struct news *news)
+{
+	switch (news->kind) {
+	case NEWS_TAKE:
+		take_session(hub, news->session);
+		break;
+	case NEWS_EVENT:
+		event_told(hub, &news->event, news->payload, clock_monotonic_us());
+		break;
+	case NEWS_ANSWERED:
+		hold_release(hub, news->request);
+		break;
+	case NEWS_JOB:
+		found(hub, news->job);
+		break;
+	case NEWS_BUS:
+		note_bus(hub, news->live);
+		break;
+	case NEWS_DRAIN:
+		hub->drain_from_us = clock_monotonic_us();
+		break;
+	}
+	news_free(news);
+}
+
+static void on_woken(struct ev_loop *loop, ev_async *watcher, int events)
+{
+	struct hub *hub = watcher->data;
+	struct news *news = take_inbox(hub);
+
+	(void)events;
+	while (news) {
+		struct news *next = news->next;
+
+		hear(hub, news);
+		news = next;
+	}
+	if (atomic_load(&hub->stopping))
+		ev_break(loop, EVBREAK_ALL);
+}
+
+/* ---- time ---- */
+
+/* In waves, so that those who come back do not come all at once. */
+static void drain(struct hub *hub, int64_t now_us)
+{
+	int64_t whole_us = hub->settings->realtime_drain_seconds * US_PER_S, passed_us = now_us - hub->drain_from_us;
+	int open = atomic_load(&hub->n_sessions);
+	int64_t n = passed_us >= whole_us ? open : 1 + open * TICK_US / (whole_us - passed_us);
+
+	for (struct session *s = hub->sessions; s && n > 0; s = s->next) {
+		if (s->state != SESSION_OPEN)
+			continue;
+		session_close(s, 1001, "going_away");
+		s->kill_us = now_us + 2 * US_PER_S;
+		n--;
+	}
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct hub *hub = watcher->data;
+	int64_t now_us = clock_monotonic_us();
+
+	(void)loop, (void)events;
+	atomic_store_explicit(&hub->pulse_us, now_us, memory_order_relaxed);
+	holds_tick(hub, now_us);
+	lingerers_tick(hub, now_us);
+	groups_tick(hub, now_us);
+	if (hub->drain_from_us)
+		drain(hub, now_us);
+	if (now_us - hub->sessions_ticked_us < SESSIONS_US)
+		return;
+	hub->sessions_ticked_us = now_us;
+	sessions_tick(hub, now_us);
+	memories_tick(hub, now_us);
+	metric_set(hub->connections, atomic_load(&hub->n_sessions));
+}
+
+/* ---- making ---- */
+
+static const struct lws_protocols protocols[] = {
+	{ .name = "", .callback = session_callback, .rx_buffer_size = RX_BYTES, .tx_packet_size = 2 * BATCH_BYTES },
+	{ .name = "egoejo.v1", .callback = session_callback, .rx_buffer_size = RX_BYTES, .tx_packet_size = 2 * BATCH_BYTES },
+	{ 0 },
+};
+
+static int make_context(struct hub *hub, struct error *err)
+{
+	void *loops[1] = { hub->loop };
+	struct lws_context_creation_info info = {
+		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
+		.protocols = protocols,
+		.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_VALIDATE_UTF8 | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+		.foreign_loops = loops,
+		.pcontext = &hub->context, /* NULL once it is gone */
+		.user = hub,
+		.fd_limit_per_thread = (unsigned)hub->settings->realtime_max_connections + SPARE_SESSIONS + FILES,
+		.timeout_secs = 5,
+		.server_string = "egoejo",
+		.vhost_name = "hub",
+	};
+
+	lws_set_log_level(0, NULL);
+	hub->context = lws_create_context(&info);
+	hub->vhost = hub->context ? lws_create_vhost(hub->context, &info) : NULL;
+	return hub->vhost ? 0 : error_set(err, ERR_INTERNAL, "cannot make the WebSocket context (is libwebsockets' libev plugin there?)");
+}
+
+static int make_parts(struct hub *hub, struct error *err)
+{
+	int r;
+
+	hub->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOINOTIFY);
+	hub->refusals = refusals_create((int)hub->settings->realtime_refusals_max);
+	hub->batch_bytes = BATCH_BYTES;
+	hub->batch = mem_alloc(LWS_PRE + BATCH_BYTES);
+	if (!hub->loop || !hub->refusals || !hub->batch)
+		return error_set(err, ERR_NOMEM, "out of memory");
+	ev_async_init(&hub->woken, on_woken);
+	hub->woken.data = hub;
+	ev_async_start(hub->loop, &hub->woken);
+	ev_timer_init(&hub->tick, on_tick, (double)TICK_US / US_PER_S, (double)TICK_US / US_PER_S);
+	hub->tick.data = hub;
+	ev_timer_start(hub->loop, &hub->tick);
+	r = make_context(hub, err);
+	if (r == 0)
+		r = lookup_create(hub, &hub->lookup);
+	if (r == 0 && redis_configured(hub->config.redis, REDIS_CHANNELS)) {
+		hub->degraded = true; /* until the subscription says otherwise */
+		r = bus_create(hub, &hub->bus, err);
+	}
+	return r;
+}
+
+int hub_create(const struct hub_config *config, struct hub **ret_hub, struct error *err)
+{
+	struct hub *hub = mem_alloc(sizeof(*hub));
+	int r;
+
+	if (!hub)
+		return error_set(err, ERR_NOMEM, "out of memory");
+	hub->config = *config;
+	hub->settings = config->settings;
+	hub->inbox_end = &hub->inbox;
+	pthread_mutex_init(&hub->lock, NULL);
+	hub->sent = metric_series(METRIC_WS_SENT, "");
+	hub->dropped_typing = metric_series(METRIC_WS_DROPPED, "reason=\"lean\"");
+	hub->dropped_slow = metric_series(METRIC_WS_DROPPED, "reason=\"slow_consumer\"");
+	hub->connections = metric_series(METRIC_WS_CONNECTIONS, "");
+	atomic_store(&hub->pulse_us, clock_monotonic_us());
+	r = make_parts(hub, err);
+	if (r < 0) {
+		hub_destroy(hub);
+		return r;
+	}
+	*ret_hub = hub;
+	return 0;
+}
+
+static void *run(void *arg)
+{
+	struct hub *hub = arg;
+
+	ev_run(hub->loop, 0);
+	return NULL;
+}
+
+int hub_start(struct hub *hub, struct error *err)
+{
+	int r = lookup_start(hub->lookup);
+
+	if (r == 0 && pthread_create(&hub->thread, NULL, run, hub) != 0)
+		r = ERR_INTERNAL;
+	if (r < 0)
+		return error_set(err, r, "cannot start the hub's threads");
+	hub->started = true;
+	pthread_setname_np(hub->thread, "hub");
+	return 0;
+}
+
+/* ---- from other threads ---- */
+
+/* The texts of the handshake, kept in one piece. */
+static bool keep_texts(struct session *s, const struct hub_handshake *h)
+{
+	struct str *const views[] = { &s->handshake.path,   &s->handshake.key,    &s->handshake.token, &s->handshake.last_message_id,
+		                      &s->handshake.client, &s->handshake.origin_prefix };
+	size_t n = 0;
+
+	s->handshake = *h;
+	for (size_t i = 0; i < N_ELEMENTS(views); i++)
+		n += views[i]->len;
+	s->texts = blob_create(NULL, n);
+	if (!s->texts)
+		return false;
+	n = 0;
+	for (size_t i = 0; i < N_ELEMENTS(views); i++) {
+		if (!views[i]->s)
+			continue;
+		memcpy(s->texts->data + n, views[i]->s, views[i]->len);
+		views[i]->s = s->texts->data + n;
+		n += views[i]->len;
+	}
+	return true;
+}
+
+int hub_take(struct hub *hub, const struct hub_handshake *h)
+{
+	struct session *s;
+	struct news *news;
+
+	if (refusals_exhausted(hub->refusals, h->client, h->path, clock_monotonic_us()))
+		return 429;
+	if (atomic_load(&hub->draining) || atomic_load(&hub->n_sessions) >= hub->settings->realtime_max_connections + SPARE_SESSIONS)
+		return 503;
+	s = mem_alloc(sizeof(*s));
+	news = s ? news_create(NEWS_TAKE) : NULL;
+	if (!news || !keep_texts(s, h)) {
+		free(news);
+		free(s);
+		return 503;
+	}
+	s->hub = hub;
+	s->fd = h->fd;
+	s->user = NULL_INT;
+	s->sent_to = -1;
+	news->session = s;
+	atomic_fetch_add(&hub->n_sessions, 1);
+	hub_tell(hub, news);
+	return 0;
+}
+
+bool safe_group_send(struct hub *hub, const struct live_event *event)
+{
+	struct news *news = news_create(NEWS_EVENT);
+
+	if (news) {
+		news->event = *event;
+		news->payload = event->payload.s ? blob_create(event->payload.s, event->payload.len) : NULL;
+		news->event.payload = blob_view(news->payload);
+		hub_tell(hub, news);
+	}
+	return bus_publish(hub->bus, event);
+}
+
+void hub_answered(struct hub *hub, uint64_t request)
+{
+	struct news *news = news_create(NEWS_ANSWERED);
+
+	if (!news)
+		return; /* the hold ends by itself */
+	news->request = request;
+	hub_tell(hub, news);
+}
+
+int hub_connections(const struct hub *hub)
+{
+	return atomic_load(&hub->n_sessions);
+}
+
+int64_t hub_pulse_age_us(const struct hub *hub)
+{
+	return clock_monotonic_us() - atomic_load_explicit(&hub->pulse_us, memory_order_relaxed);
+}
+
+/* ---- ending ---- */
+
+void hub_drain(struct hub *hub, int64_t deadline_us)
+{
+	struct news *news = news_create(NEWS_DRAIN);
+	struct timespec pause = { 0, 10 * 1000 * 1000 };
+
+	atomic_store(&hub->draining, true);
+	if (!news)
+		return;
+	hub_tell(hub, news);
+	while (atomic_load(&hub->n_sessions) > 0 && clock_monotonic_us() < deadline_us)
+		nanosleep(&pause, NULL);
+}
+
+static void stop_thread(struct hub *hub)
+{
+	if (!hub->started)
+		return;
+	atomic_store(&hub->stopping, true);
+	ev_async_send(hub->loop, &hub->woken);
+	pthread_join(hub->thread, NULL);
+}
+
+/* What was told and not heard any more. */
+static void drop_news(struct hub *hub)
+{
+	struct news *news = take_inbox(hub);
+
+	while (news) {
+		struct news *next = news->next;
+
+		if (news->kind == NEWS_TAKE)
+			take_session(hub, news->session);
+		else if (news->kind == NEWS_JOB)
+			job_free(news->job);
+		news_free(news);
+		news = next;
+	}
+}
+
+/* With a loop that is not its own libwebsockets ends when that has turned once more; sockets closing may take a few turns. */
+static void destroy_context(struct hub *hub)
+{
+	for (int i = 0; i < 100 && hub->context; i++) {
+		lws_context_destroy(hub->context);
+		ev_run(hub->loop, EVRUN_NOWAIT);
+	}
+}
+
+void hub_destroy(struct hub *hub)
+{
+	if (!hub)
+		return;
+	stop_thread(hub);
+	bus_destroy(hub->bus);
+	hub->bus = NULL;
+	lookup_stop(hub->lookup);
+	if (hub->loop)
+		drop_news(hub);
+	lookup_destroy(hub->lookup);
+	while (hub->sessions && !hub->sessions->wsi)
+		session_drop(hub->sessions);
+	destroy_context(hub);
+	while (hub->sessions)
+		session_drop(hub->sessions);
+	holds_tick(hub, INT64_MAX);
+	lingerers_tick(hub, INT64_MAX);
+	groups_free(hub);
+	memories_free(hub);
+	refusals_destroy(hub->refusals);
+	if (hub->loop)
+		ev_loop_destroy(hub->loop);
+	free(hub->batch);
+	pthread_mutex_destroy(&hub->lock);
+	free(hub);
+}

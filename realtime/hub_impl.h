@@ -1,0 +1,374 @@
+/*
+ * The hub's shared insides. All of it belongs to the hub's thread, but for the inbox (under its lock), the jobs while the
+ * database thread has them, and what is atomic.
+ *
+ * A group keeps one list of entries, the newest last, that all its sessions read at their own pace: each stands at the entry
+ * that it has still to send. The last entry is an empty one, where those stand who have sent all; appending fills it and
+ * adds another. An entry that nobody stands at or before is freed.
+ */
+#ifndef REALTIME_HUB_IMPL_H
+#define REALTIME_HUB_IMPL_H
+
+#include <ev.h>
+#include <jansson.h>
+#include <libwebsockets.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/blob.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "realtime/hub.h"
+
+/* Application close codes of realtime.md 7. */
+#define CLOSE_UNAUTHENTICATED 4401
+#define CLOSE_FORBIDDEN       4403
+#define CLOSE_NOT_FOUND       4404
+
+#define GROUP_BUCKETS   1024 /* a power of two */
+#define MEMORY_BUCKETS  1024
+#define LINGER_US       (30 * US_PER_S)  /* a group without sessions is kept, and what a user was sent last remembered */
+#define HOLD_US         (100 * US_PER_MS) /* the longest that a caller's own sockets wait for his answer */
+#define CLOSE_LIMIT_US  (5 * US_PER_S)   /* of a close handshake */
+#define LINGER_CLOSE_US (2 * US_PER_S)  /* for a client who was closed while he sent */
+#define BATCH_BYTES     (64 * 1024)      /* of one write */
+#define REPLAY_PAGE     100
+#define INVALID_MAX     10 /* frames that make no sense, before the connection is closed */
+#define SWEEP_AWAY_US   US_PER_S
+#define SWEEP_US        (30 * US_PER_S)
+#define TICK_US         (50 * US_PER_MS)
+#define SESSIONS_US     (500 * US_PER_MS) /* between looks at the sessions' clocks */
+#define DIGESTS         64
+
+enum entry_kind {
+	ENTRY_END,     /* the empty one at the end */
+	ENTRY_MESSAGE, /* never dropped */
+	ENTRY_TYPING,  /* dropped first */
+	ENTRY_POLL,    /* of which only the newest counts */
+};
+
+struct entry {
+	struct entry *next;
+	unsigned waiting; /* sessions that stand here */
+	enum entry_kind kind;
+	struct blob *bytes;              /* the frame; NULL at the end */
+	int64_t message;                 /* id of a new message; 0: not one */
+	struct hold *hold;               /* whose own sockets wait; NULL: nobody's */
+	uint64_t frames, frames_bytes;   /* of the group before this one */
+	uint64_t lasting, lasting_bytes; /* of those that are never dropped */
+};
+
+/* The caller's own sockets wait until the request is answered. */
+struct hold {
+	struct hold *next; /* of the hub's, while it lasts */
+	unsigned refs;
+	uint64_t request;
+	int64_t user;
+	int64_t until_us; /* monotonic, at the latest */
+	bool released;
+	enum hub_target target;
+	int64_t id; /* of the group */
+};
+
+/* An event that waits until what comes before it is known. */
+struct pending {
+	struct pending *next;
+	struct live_event event;
+	struct blob *payload;
+	int64_t since_us; /* monotonic: when it was told */
+};
+
+struct group {
+	struct group *next_in_bucket;
+	enum hub_target target;
+	int64_t id;
+	struct session *sessions;
+	unsigned n_sessions, jobs;
+	struct entry *oldest, *end;
+	struct entry *newest_poll; /* an entry of the list, or NULL */
+	int64_t last_id;           /* chat: highest message that was appended or known; -1: not known yet */
+	bool filling;              /* chat: a gap is being read */
+	bool checking;             /* members are being read: nothing is sent until it is known who they are */
+	bool members_unknown;      /* … and could not be: asked again at the next tick */
+	struct pending *pending, **pending_end;
+	struct instant swept_at;   /* edits until then have been seen */
+	uint64_t poll_digest;      /* of the poll's last payload; 0: none yet */
+	uint64_t digests[DIGESTS]; /* of the newest messages' frames, so that a sweep sends none again */
+	unsigned n_digests;
+	struct blob *origin;       /* scheme://host of the newest session, for what is rendered here */
+	int64_t empty_since_us;    /* monotonic; while it has no session */
+	bool joined;               /* on the bus */
+	int64_t next_sweep_us;
+};
+
+/* Frames for one session alone. */
+struct parcel {
+	struct parcel *next;
+	struct blob *bytes;
+};
+
+struct replay {
+	int64_t from;      /* as the client said */
+	int64_t after;     /* the last id sent */
+	int64_t changed_after; /* edits up to `from`: the last id sent; -1: done */
+	struct instant since;
+	int count;
+	bool quiet;        /* no resume_complete at the end */
+	bool reading;
+};
+
+enum session_state {
+	SESSION_LOOKING, /* its verdict is being found out; nothing is said yet */
+	SESSION_OPEN,
+	SESSION_CLOSING, /* close_code is to be sent, or has been */
+	SESSION_GONE,    /* its socket is closed; jobs of it are still under way */
+};
+
+struct session {
+	struct hub *hub;
+	struct session *next, *prev;                   /* all of the hub */
+	struct session *next_in_group, *prev_in_group; /* of its group */
+	struct group *group;
+	struct lws *wsi;
+	int fd; /* until it is lws's; then -1 */
+	enum session_state state;
+	unsigned jobs;
+	struct hub_handshake handshake; /* texts in `texts` */
+	struct blob *texts;
+	int64_t user;                /* NULL_INT: anonymous */
+	struct instant token_expires; /* while user is set */
+	struct entry *at;
+	bool counted; /* among the sockets of its user or address */
+	bool lean; /* behind: what may be dropped is, until it has caught up */
+	struct parcel *parcels, **parcels_end;
+	size_t parcel_bytes;
+	unsigned n_parcels;
+	struct replay *replay;
+	int64_t replayed_to; /* new messages up to this id were in a replay */
+	int64_t sent_to;     /* highest new message that was queued to it */
+	struct buf in;       /* of a message whose end is still to come */
+	bool in_is_text;
+	unsigned invalid;
+	bool typing;
+	double allowance; /* token bucket */
+	int64_t allowance_us;
+	int64_t ping_us, heard_us; /* monotonic: when it was pinged (0: not since), when it was last heard */
+	int64_t next_ping_us, next_check_us;
+	bool wants_ping;
+	uint16_t close_code;
+	const char *close_reason;
+	bool close_after_queue; /* what is queued goes out first */
+	int64_t kill_us;        /* monotonic: then the socket is dropped; 0: not closing */
+};
+
+/* What the database thread is asked. */
+enum job_kind { JOB_HANDSHAKE, JOB_REPLAY, JOB_GAP, JOB_SWEEP, JOB_POLL, JOB_CHECK, JOB_MEMBERS };
+
+/* A message that was read for the hub. */
+struct found {
+	struct found *next;
+	struct blob *bytes; /* the frame */
+	int64_t id;
+	bool is_new;
+};
+
+struct job {
+	struct job *next;
+	enum job_kind kind;
+	struct session *session; /* or NULL */
+	struct group *group;     /* or NULL */
+	/* asked */
+	enum hub_target target;
+	int64_t id, after, up_to, changed_after, user;
+	int limit;
+	struct instant since;
+	struct blob *texts; /* token, origin: views below */
+	struct str token, origin;
+	struct group_member *members; /* JOB_MEMBERS */
+	size_t n_members;
+	/* found */
+	int error;          /* ERR_ code: the database did not answer */
+	uint16_t verdict;   /* close code, 0: welcome */
+	struct instant token_expires, until;
+	int64_t last_id;
+	struct found *found, **found_end;
+	int n_found;
+	struct blob *poll;
+	uint64_t digest;
+};
+
+struct group_member {
+	int64_t user;
+	bool takes_part;
+};
+
+/* What other threads tell the hub. */
+enum news_kind { NEWS_TAKE, NEWS_EVENT, NEWS_ANSWERED, NEWS_JOB, NEWS_BUS, NEWS_DRAIN };
+
+struct news {
+	struct news *next;
+	enum news_kind kind;
+	struct session *session; /* TAKE */
+	struct live_event event; /* EVENT, BUS */
+	struct blob *payload;
+	uint64_t request; /* ANSWERED */
+	struct job *job;
+	bool live; /* BUS: the subscription's state, when event.payload is absent */
+};
+
+/* Who has how many sockets. */
+struct holder {
+	struct holder *next;
+	int64_t user; /* NULL_INT: the address counts */
+	char client[64];
+	unsigned n;
+};
+
+/* What a user was sent last on a thread, for when he comes back. */
+struct memory {
+	struct memory *next;
+	int64_t user, thread, sent_to;
+	int64_t until_us;
+};
+
+struct refusals;
+struct bus;
+struct lookup;
+
+struct hub {
+	struct hub_config config;
+	const struct settings *settings;
+	struct ev_loop *loop;
+	ev_async woken;
+	ev_timer tick;
+	struct lws_context *context;
+	struct lws_vhost *vhost;
+	pthread_t thread;
+	bool started;
+	atomic_bool stopping, draining;
+	atomic_int n_sessions;   /* sockets, those whose verdict is awaited included */
+	_Atomic int64_t pulse_us;
+	pthread_mutex_t lock;    /* of the inbox */
+	struct news *inbox, **inbox_end;
+	struct session *sessions;
+	struct session *adopting;
+	struct group *groups[GROUP_BUCKETS];
+	struct holder *holders[GROUP_BUCKETS];
+	struct memory *memories[MEMORY_BUCKETS];
+	struct hold *holds;
+	struct lingerer *lingerers;
+	unsigned n_lingerers;
+	struct refusals *refusals;
+	struct lookup *lookup;
+	struct bus *bus;
+	bool degraded;           /* Redis is configured and away */
+	int64_t drain_from_us;
+	unsigned char *batch;    /* LWS_PRE and room for a write */
+	size_t batch_bytes;
+	struct metric *sent, *dropped_typing, *dropped_slow, *connections;
+	int64_t sessions_ticked_us;
+};
+
+/* ---- hub.c ---- */
+void hub_tell(struct hub *, struct news *take_news);
+struct news *news_create(enum news_kind);
+void news_free(struct news *);
+
+/* ---- frame.c ---- */
+/* A text frame (RFC 6455 section 5.2, unmasked, FIN) with this payload; NULL without memory. */
+struct blob *frame_create(struct str payload);
+/* A frame {"type":…,"payload":…}. */
+struct blob *frame_message(const char *type, struct str payload);
+
+/* ---- group.c ---- */
+struct group *group_find(struct hub *, enum hub_target, int64_t id);
+struct group *group_get(struct hub *, enum hub_target, int64_t id);
+void group_join(struct group *, struct session *);
+void group_leave(struct group *, struct session *);
+/* Fills the last entry; takes the frame (NULL: nothing happens) and the hold (NULL: none). */
+void group_append(struct hub *, struct group *, enum entry_kind, struct blob *take_bytes, int64_t message, struct hold *take_hold);
+/* The session goes on to the entry behind its own. */
+void group_step(struct group *, struct session *);
+void group_wake(struct group *);
+void group_close_all(struct group *, uint16_t code, const char *reason);
+void group_trim(struct group *);
+void groups_tick(struct hub *, int64_t now_us);
+void groups_free(struct hub *);
+uint64_t digest_of(struct str);
+
+/* ---- hold.c ---- */
+struct hold *hold_create(struct hub *, const struct group *, const struct live_event *, int64_t since_us);
+void hold_release(struct hub *, uint64_t request);
+void holds_tick(struct hub *, int64_t now_us);
+void hold_unref(struct hold *);
+
+/* ---- events.c ---- */
+/* What was announced here or elsewhere. */
+void event_told(struct hub *, const struct live_event *, struct blob *payload, int64_t since_us);
+/* Reads who of those that listen still takes part. */
+void events_ask_members(struct hub *, struct group *);
+/* Events that waited, if they need not wait any more. */
+void events_go_on(struct hub *, struct group *);
+/* The database's answer to a job of the group. */
+void event_found(struct hub *, struct group *, struct job *);
+void events_free(struct group *);
+
+/* ---- session.c ---- */
+int session_callback(struct lws *, enum lws_callback_reasons, void *user, void *in, size_t len);
+void session_adopt(struct session *, const struct job *verdict);
+void session_close(struct session *, uint16_t code, const char *reason);
+void session_push(struct session *, struct blob *take_bytes);
+void session_want_write(struct session *);
+void session_overloaded(struct session *);
+void session_unref(struct session *);
+void session_drop(struct session *); /* before it was adopted */
+void sessions_tick(struct hub *, int64_t now_us);
+bool session_may_read_group(const struct session *);
+
+/* ---- inbound.c ---- */
+/* A whole text message. */
+void inbound_message(struct session *, struct str text);
+bool inbound_allowed(struct session *, int64_t now_us);
+void inbound_tell_typing(struct session *, bool typing);
+
+/* ---- linger.c ---- */
+void linger_begin(struct hub *, int fd);
+void lingerers_tick(struct hub *, int64_t now_us);
+
+/* ---- lookup.c ---- */
+int lookup_create(struct hub *, struct lookup **);
+int lookup_start(struct lookup *);
+void lookup_ask(struct lookup *, struct job *take_job);
+void lookup_stop(struct lookup *);
+void lookup_destroy(struct lookup *);
+struct job *job_create(enum job_kind, struct session *, struct group *);
+void job_free(struct job *);
+
+/* ---- replay.c ---- */
+void replay_begin(struct session *, int64_t from, bool quiet);
+void replay_go_on(struct session *);
+void replay_found(struct session *, struct job *);
+
+/* ---- memory.c ---- */
+bool holder_enter(struct hub *, const struct session *, unsigned limit);
+void holder_leave(struct hub *, const struct session *);
+void memory_keep(struct hub *, const struct session *, int64_t now_us);
+int64_t memory_take(struct hub *, int64_t user, int64_t thread, int64_t now_us); /* -1: none */
+void memories_tick(struct hub *, int64_t now_us);
+void memories_free(struct hub *);
+
+/* ---- refusals.c ---- */
+struct refusals *refusals_create(int limit);
+bool refusals_exhausted(struct refusals *, struct str client, struct str path, int64_t now_us); /* notes the attempt */
+void refusals_note(struct refusals *, struct str client, struct str path, int64_t now_us);
+void refusals_destroy(struct refusals *);
+
+/* ---- bus.c ---- */
+int bus_create(struct hub *, struct bus **, struct error *);
+bool bus_publish(struct bus *, const struct live_event *);
+void bus_join(struct bus *, const struct group *);
+void bus_leave(struct bus *, const struct group *);
+void bus_destroy(struct bus *);
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * Resuming: realtime.md 7, Resume. The session takes no entry of its group while a replay runs; they wait behind it, and those
+ * that say what the replay has said are passed over.
+ */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "realtime/hub_impl.h"
+
+static void ask(struct session *s)
+{
+	struct replay *p = s->replay;
+	int left = (int)s->hub->settings->realtime_replay_max - p->count;
+	struct job *job = job_create(JOB_REPLAY, s, NULL);
+
+	if (!job) {
+		session_close(s, 1011, "internal_error");
+		return;
+	}
+	job->up_to = p->from;
+	job->after = p->after;
+	job->changed_after = p->changed_after;
+	job->since = p->since;
+	job->limit = left < REPLAY_PAGE ? left : REPLAY_PAGE;
+	p->reading = true;
+	lookup_ask(s->hub->lookup, job);
+}
+
+void replay_begin(struct session *s, int64_t from, bool quiet)
+{
+	if (s->replay)
+		return; /* one at a time: the one that runs tells all there is */
+	s->replay = mem_alloc(sizeof(*s->replay));
+	if (!s->replay) {
+		session_close(s, 1011, "internal_error");
+		return;
+	}
+	*s->replay = (struct replay){ .from = from, .after = from, .quiet = quiet, .changed_after = from > 0 && !quiet ? 0 : -1 };
+	ask(s);
+}
+
+static void end(struct session *s, int64_t last_known, bool truncated)
+{
+	struct replay *p = s->replay;
+	char text[120];
+
+	if (!p->quiet) {
+		int n = snprintf(text, sizeof(text), "{\"last_message_id\":%lld,\"count\":%d,\"truncated\":%s}", (long long)last_known, p->count,
+		                 truncated ? "true" : "false");
+
+		session_push(s, frame_message("resume_complete", (struct str){ text, (size_t)n }));
+	}
+	free(p);
+	s->replay = NULL;
+	session_want_write(s);
+}
+
+/* What has been queued is out: the next page. */
+void replay_go_on(struct session *s)
+{
+	if (s->replay && !s->replay->reading && !s->n_parcels)
+		ask(s);
+}
+
+void replay_found(struct session *s, struct job *job)
+{
+	struct replay *p = s->replay;
+	bool full = job->n_found >= job->limit, truncated;
+	int64_t highest;
+
+	if (!p)
+		return;
+	p->reading = false;
+	if (job->error) {
+		session_close(s, 1011, "internal_error"); /* he comes again, and resumes again */
+		return;
+	}
+	p->since = job->since;
+	p->changed_after = job->changed_after;
+	for (struct found *f = job->found; f; f = f->next) {
+		p->count++;
+		if (f->is_new)
+			p->after = f->id;
+		else
+			p->changed_after = f->id;
+		if (f->is_new && f->id > s->sent_to)
+			s->sent_to = f->id;
+		session_push(s, blob_ref(f->bytes));
+	}
+	if (p->after > s->replayed_to)
+		s->replayed_to = p->after;
+	truncated = full && p->count >= s->hub->settings->realtime_replay_max;
+	highest = p->after > p->from ? p->after : p->from;
+	if (!full || truncated)
+		end(s, highest, truncated && job->last_id > p->after);
+}

@@ -1,0 +1,459 @@
+/*
+ * Sessions: one WebSocket each, from the socket that the door gave to its end. What libwebsockets tells about it comes to
+ * session_callback.
+ *
+ * What is to be sent goes out in batches: when the socket can take something, all that the session lacks is put together, up
+ * to BATCH_BYTES, and written at once (design 4a). The frames are complete, so libwebsockets writes them as they are
+ * (LWS_WRITE_RAW); its own frames (pong, close) come between batches, never within one.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "realtime/hub_impl.h"
+
+#define HEAD_BYTES 512 /* of the head that libwebsockets is shown */
+
+/* ---- memory ---- */
+
+static void unlink_session(struct session *s)
+{
+	struct hub *hub = s->hub;
+
+	if (s->prev)
+		s->prev->next = s->next;
+	else
+		hub->sessions = s->next;
+	if (s->next)
+		s->next->prev = s->prev;
+	atomic_fetch_sub(&hub->n_sessions, 1);
+}
+
+void session_unref(struct session *s)
+{
+	if (s->jobs)
+		s->jobs--;
+	if (s->state != SESSION_GONE || s->jobs)
+		return;
+	blob_unref(s->texts);
+	free(s);
+}
+
+/* The socket is closed, or somebody else's: nothing of the session is left but what a job holds. */
+static void end(struct session *s)
+{
+	struct hub *hub = s->hub;
+	bool was_open = s->state == SESSION_OPEN || s->state == SESSION_CLOSING;
+
+	if (was_open && s->user != NULL_INT && s->handshake.target == HUB_CHAT && s->sent_to >= 0)
+		memory_keep(hub, s, clock_monotonic_us());
+	if (s->counted)
+		holder_leave(hub, s);
+	if (s->group)
+		group_leave(s->group, s);
+	if (s->typing)
+		inbound_tell_typing(s, false);
+	while (s->parcels) {
+		struct parcel *p = s->parcels;
+
+		s->parcels = p->next;
+		blob_unref(p->bytes);
+		free(p);
+	}
+	free(s->replay);
+	s->replay = NULL;
+	buf_finish(&s->in);
+	unlink_session(s);
+	s->state = SESSION_GONE;
+	s->wsi = NULL;
+	s->jobs++; /* for the one that session_unref takes */
+	session_unref(s);
+}
+
+void session_drop(struct session *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+	end(s);
+}
+
+/* ---- the handshake ---- */
+
+/* The head that came is taken out of the socket: libwebsockets sees one of ours, with nothing in it that it could misread. */
+static bool swallow_head(struct session *s)
+{
+	size_t left = s->handshake.head_bytes;
+	char waste[4096];
+
+	while (left) {
+		ssize_t n = recv(s->fd, waste, left < sizeof(waste) ? left : sizeof(waste), MSG_DONTWAIT);
+
+		if (n <= 0)
+			return false;
+		left -= (size_t)n;
+	}
+	return true;
+}
+
+static struct lws *adopt(struct session *s)
+{
+	char head[HEAD_BYTES];
+	int n = snprintf(head, sizeof(head),
+	                 "GET / HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+	                 "Sec-WebSocket-Key: %.*s\r\n%s\r\n",
+	                 STR_ARG(s->handshake.key), s->handshake.offers_v1 ? "Sec-WebSocket-Protocol: egoejo.v1\r\n" : "");
+	struct lws *wsi;
+	int fd = s->fd;
+
+	s->fd = -1; /* libwebsockets closes it, whatever happens */
+	s->hub->adopting = s;
+	wsi = lws_adopt_socket_vhost_readbuf(s->hub->vhost, fd, head, (size_t)n);
+	s->hub->adopting = NULL;
+	return wsi;
+}
+
+/* What a session may not be, though its handshake is good. */
+static void judge_numbers(struct session *s)
+{
+	struct hub *hub = s->hub;
+
+	s->counted = true;
+	if (!holder_enter(hub, s, (unsigned)hub->settings->realtime_max_per_user))
+		session_close(s, 1008, "too_many");
+	else if (atomic_load(&hub->n_sessions) > hub->settings->realtime_max_connections)
+		session_close(s, 1013, "overloaded");
+	else if (atomic_load(&hub->draining))
+		session_close(s, 1001, "going_away");
+}
+
+static void judge(struct session *s, const struct job *job)
+{
+	const struct hub_handshake *h = &s->handshake;
+
+	if (job->error) {
+		session_close(s, 1011, "internal_error");
+	} else if (job->verdict) {
+		refusals_note(s->hub->refusals, h->client, h->path, clock_monotonic_us());
+		session_close(s, job->verdict, job->verdict == CLOSE_UNAUTHENTICATED ? "unauthenticated"
+		                               : job->verdict == CLOSE_FORBIDDEN     ? "forbidden"
+		                                                                     : "not_found");
+	} else {
+		judge_numbers(s);
+	}
+}
+
+static void begin_replay(struct session *s)
+{
+	int64_t from;
+
+	if (s->state != SESSION_OPEN || s->handshake.target != HUB_CHAT)
+		return;
+	if (s->handshake.last_message_id.s && str_to_uint(s->handshake.last_message_id, &from)) {
+		replay_begin(s, from, false);
+		return;
+	}
+	from = memory_take(s->hub, s->user, s->handshake.id, clock_monotonic_us());
+	if (from >= 0 && from < s->sent_to)
+		replay_begin(s, from, true);
+}
+
+void session_adopt(struct session *s, const struct job *job)
+{
+	int64_t now_us = clock_monotonic_us();
+
+	s->user = job->user;
+	s->token_expires = job->token_expires;
+	s->sent_to = s->handshake.target == HUB_CHAT && !job->verdict ? s->group->last_id : -1;
+	s->heard_us = s->allowance_us = now_us;
+	s->allowance = (double)s->hub->settings->realtime_burst;
+	s->next_ping_us = now_us + s->hub->settings->realtime_ping_seconds * US_PER_S;
+	s->next_check_us = now_us + s->hub->settings->realtime_recheck_seconds * US_PER_S;
+	if (!swallow_head(s)) {
+		session_drop(s);
+		return;
+	}
+	if (!adopt(s) || !s->wsi) {
+		end(s);
+		return;
+	}
+	judge(s, job);
+	begin_replay(s);
+}
+
+/* ---- sending ---- */
+
+void session_want_write(struct session *s)
+{
+	if (s->wsi)
+		lws_callback_on_writable(s->wsi);
+}
+
+void session_push(struct session *s, struct blob *take_bytes)
+{
+	struct parcel *p = take_bytes && s->state == SESSION_OPEN ? mem_alloc(sizeof(*p)) : NULL;
+
+	if (!p) {
+		blob_unref(take_bytes);
+		return;
+	}
+	p->bytes = take_bytes;
+	if (!s->parcels)
+		s->parcels_end = &s->parcels;
+	*s->parcels_end = p;
+	s->parcels_end = &p->next;
+	s->n_parcels++;
+	s->parcel_bytes += take_bytes->len;
+	session_want_write(s);
+}
+
+void session_close(struct session *s, uint16_t code, const char *reason)
+{
+	if (s->state != SESSION_OPEN)
+		return;
+	s->state = SESSION_CLOSING;
+	s->close_code = code;
+	s->close_reason = reason;
+	s->close_after_queue = code == 1001;
+	s->kill_us = clock_monotonic_us() + CLOSE_LIMIT_US;
+	session_want_write(s);
+}
+
+bool session_may_read_group(const struct session *s)
+{
+	if (!s->group || s->replay || s->group->checking || s->at == s->group->end)
+		return false;
+	return !s->at->hold || s->at->hold->released || s->at->hold->user != s->user;
+}
+
+/* Whether the session passes over the entry where it stands. */
+static bool passes_over(const struct session *s)
+{
+	const struct entry *e = s->at;
+
+	if (e->message && e->message <= s->replayed_to)
+		return true;
+	if (!s->lean)
+		return false;
+	return e->kind == ENTRY_TYPING || (e->kind == ENTRY_POLL && s->group->newest_poll != e);
+}
+
+void session_overloaded(struct session *s)
+{
+	const struct settings *settings = s->hub->settings;
+	const struct entry *at = s->at, *end = s->group->end;
+	uint64_t frames = end->frames - at->frames + s->n_parcels, bytes = end->frames_bytes - at->frames_bytes + s->parcel_bytes;
+	uint64_t lasting = end->lasting - at->lasting + s->n_parcels, lasting_bytes = end->lasting_bytes - at->lasting_bytes + s->parcel_bytes;
+	uint64_t max_frames = (uint64_t)settings->realtime_queue_frames, max_bytes = (uint64_t)settings->realtime_queue_bytes;
+
+	if (frames <= max_frames && bytes <= max_bytes)
+		return;
+	if (!s->lean)
+		metric_add(s->hub->dropped_typing, 1);
+	s->lean = true;
+	if (lasting > max_frames || (lasting_bytes > max_bytes && lasting > 1)) {
+		metric_add(s->hub->dropped_slow, 1);
+		session_close(s, 1013, "slow_consumer");
+	}
+}
+
+static bool add_to_batch(struct hub *hub, size_t *n, const struct blob *bytes)
+{
+	if (*n && *n + bytes->len > BATCH_BYTES)
+		return false;
+	if (*n + bytes->len > hub->batch_bytes) { /* one frame that is larger than a batch */
+		unsigned char *larger = mem_realloc(hub->batch, LWS_PRE + bytes->len);
+
+		if (!larger)
+			return false;
+		hub->batch = larger;
+		hub->batch_bytes = bytes->len;
+	}
+	memcpy(hub->batch + LWS_PRE + *n, bytes->data, bytes->len);
+	*n += bytes->len;
+	return true;
+}
+
+static size_t take_parcels(struct session *s, size_t n)
+{
+	while (s->parcels && add_to_batch(s->hub, &n, s->parcels->bytes)) {
+		struct parcel *p = s->parcels;
+
+		s->parcels = p->next;
+		s->n_parcels--;
+		s->parcel_bytes -= p->bytes->len;
+		blob_unref(p->bytes);
+		free(p);
+	}
+	return n;
+}
+
+static size_t take_entries(struct session *s, size_t n)
+{
+	while (!s->parcels && session_may_read_group(s)) {
+		const struct entry *e = s->at;
+
+		if (!passes_over(s)) {
+			if (!add_to_batch(s->hub, &n, e->bytes))
+				return n;
+			if (e->message > s->sent_to)
+				s->sent_to = e->message;
+			metric_add(s->hub->sent, 1);
+		}
+		group_step(s->group, s);
+	}
+	if (s->group && s->at == s->group->end)
+		s->lean = false;
+	return n;
+}
+
+static bool has_more(const struct session *s)
+{
+	return s->parcels || session_may_read_group(s);
+}
+
+/* The socket can take something: 0, or -1 to close it. */
+static int write_some(struct session *s)
+{
+	size_t n = 0;
+
+	if (s->state == SESSION_CLOSING && !(s->close_after_queue && has_more(s))) {
+		lws_close_reason(s->wsi, (enum lws_close_status)s->close_code, (unsigned char *)(uintptr_t)s->close_reason,
+		                 strlen(s->close_reason));
+		return -1;
+	}
+	if (s->wants_ping) {
+		s->wants_ping = false;
+		session_want_write(s);
+		return lws_write(s->wsi, s->hub->batch + LWS_PRE, 0, LWS_WRITE_PING) < 0 ? -1 : 0;
+	}
+	n = take_entries(s, take_parcels(s, n));
+	if (n && lws_write(s->wsi, s->hub->batch + LWS_PRE, n, LWS_WRITE_RAW) < (int)n)
+		return -1;
+	if (has_more(s) || s->state == SESSION_CLOSING)
+		session_want_write(s);
+	replay_go_on(s);
+	return 0;
+}
+
+/* ---- receiving ---- */
+
+/* A piece of a message. Who is being closed is listened to no more, but read on: else the rest would be answered by a reset. */
+static void receive(struct session *s, const char *bytes, size_t n)
+{
+	size_t left = lws_remaining_packet_payload(s->wsi);
+
+	s->heard_us = clock_monotonic_us();
+	if (s->state != SESSION_OPEN)
+		return;
+	if (lws_frame_is_binary(s->wsi))
+		session_close(s, 1003, "binary");
+	else if (s->in.len + n + left > (size_t)s->hub->settings->realtime_max_message_bytes)
+		session_close(s, 1009, "too_large");
+	else if (!left && !inbound_allowed(s, s->heard_us))
+		session_close(s, 1008, "rate_limit");
+	if (s->state != SESSION_OPEN)
+		return;
+	buf_add(&s->in, bytes, n);
+	if (left || !lws_is_final_fragment(s->wsi))
+		return;
+	if (s->in.failed)
+		session_close(s, 1011, "internal_error");
+	else
+		inbound_message(s, buf_view(&s->in));
+	buf_finish(&s->in); /* few have much to say: no memory is kept for it */
+}
+
+int session_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+	struct hub *hub = lws_context_user(lws_get_context(wsi));
+	struct session *s = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+
+	(void)user;
+	switch (reason) {
+	case LWS_CALLBACK_ESTABLISHED:
+		s = hub->adopting;
+		if (!s)
+			return -1;
+		s->wsi = wsi;
+		s->state = SESSION_OPEN;
+		lws_set_opaque_user_data(wsi, s);
+		return 0;
+	case LWS_CALLBACK_SERVER_WRITEABLE:
+		return s && s->state != SESSION_GONE ? write_some(s) : 0;
+	case LWS_CALLBACK_RECEIVE:
+		if (s)
+			receive(s, in, len);
+		return 0;
+	case LWS_CALLBACK_RECEIVE_PONG:
+		if (s)
+			s->heard_us = clock_monotonic_us();
+		return 0;
+	case LWS_CALLBACK_CLOSED:
+		if (s) {
+			lws_set_opaque_user_data(wsi, NULL);
+			if (s->state == SESSION_CLOSING)
+				linger_begin(hub, lws_get_socket_fd(wsi));
+			end(s);
+		}
+		return 0;
+	default:
+		return lws_callback_http_dummy(wsi, reason, user, in, len);
+	}
+}
+
+/* ---- time ---- */
+
+static void ask_again(struct session *s, bool membership)
+{
+	struct job *job = job_create(JOB_CHECK, s, NULL);
+
+	if (!job)
+		return;
+	job->limit = membership;
+	lookup_ask(s->hub->lookup, job);
+}
+
+static void tick_open(struct session *s, int64_t now_us)
+{
+	const struct settings *settings = s->hub->settings;
+
+	if (s->user != NULL_INT && clock_now().us >= s->token_expires.us) {
+		session_close(s, CLOSE_UNAUTHENTICATED, "unauthenticated");
+		return;
+	}
+	if (s->ping_us && s->heard_us >= s->ping_us)
+		s->ping_us = 0;
+	if (s->ping_us && now_us - s->ping_us > settings->realtime_pong_seconds * US_PER_S) {
+		session_close(s, 1011, "ping_timeout");
+		return;
+	}
+	if (now_us >= s->next_ping_us) {
+		bool membership = now_us >= s->next_check_us;
+
+		s->next_ping_us = now_us + settings->realtime_ping_seconds * US_PER_S;
+		if (!s->ping_us)
+			s->ping_us = now_us;
+		s->wants_ping = true;
+		session_want_write(s);
+		if (membership)
+			s->next_check_us = now_us + settings->realtime_recheck_seconds * US_PER_S;
+		if (s->user != NULL_INT && !s->jobs)
+			ask_again(s, membership);
+	}
+}
+
+void sessions_tick(struct hub *hub, int64_t now_us)
+{
+	struct session *next;
+
+	for (struct session *s = hub->sessions; s; s = next) {
+		next = s->next;
+		if (s->state == SESSION_OPEN)
+			tick_open(s, now_us);
+		else if (s->state == SESSION_CLOSING && now_us >= s->kill_us && s->wsi)
+			lws_set_timeout(s->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+	}
+}
