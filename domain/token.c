@@ -76,8 +76,8 @@ static int write_token(struct str key, struct str claims, struct arena *a, struc
 int token_issue(struct str key, enum token_type type, int64_t user_id, struct instant now, int64_t lifetime_s, struct arena *a,
                 struct token *ret_token)
 {
-	int64_t issued_s = now.us / US_PER_S;
-	struct token token = { .expires_at = { (issued_s + lifetime_s) * US_PER_S }, .has_user = true, .user_id = user_id };
+	int64_t issued_s = now.us / US_PER_S, expires_s = issued_s + lifetime_s;
+	struct token token = { .expires_at = { expires_s * US_PER_S }, .has_user = true, .user_id = user_id };
 	char jti[UUID_HEX_SIZE];
 	char *claims;
 	int r = random_uuid_hex(jti);
@@ -85,7 +85,7 @@ int token_issue(struct str key, enum token_type type, int64_t user_id, struct in
 	if (r < 0)
 		return r;
 	claims = arena_printf(a, "{\"token_type\":\"%s\",\"exp\":%lld,\"iat\":%lld,\"jti\":\"%s\",\"user_id\":\"%lld\"}", type_name(type),
-	                      (long long)(issued_s + lifetime_s), (long long)issued_s, jti, (long long)user_id);
+	                      (long long)expires_s, (long long)issued_s, jti, (long long)user_id);
 	token.jti = arena_str(a, str_of(jti));
 	if (!claims || !token.jti.s)
 		return ERR_NOMEM;

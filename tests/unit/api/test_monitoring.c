@@ -102,10 +102,10 @@ static void test_monitoring__what_a_measure_may_be(void **state)
 static void test_monitoring__what_is_kept_of_a_measure(void **state)
 {
 	struct node *node = *state;
+	const char *body = "body: {\"metric\": \"Mienne\", \"value\": \"1.5\", \"metadata\": {\"a\": 1}, \"url\": \"/é\", \"timestamp\": "
+	                   "\"2020-01-01\"}";
 	struct request *req =
-	        ASK("POST", METRICS, JSON, "peer: 127.0.0.1", "x-forwarded-for: 198.51.100.7", "user-agent: agent", staff(),
-	            "body: {\"metric\": \"Mienne\", \"value\": \"1.5\", \"metadata\": {\"a\": 1}, \"url\": \"/é\", \"timestamp\": "
-	            "\"2020-01-01T00:00:00Z\"}");
+	        ASK("POST", METRICS, JSON, "peer: 127.0.0.1", "x-forwarded-for: 198.51.100.7", "user-agent: agent", staff(), body);
 
 	assert_int_equal(req->reply.status, 201);
 	assert_json(answer(req), "{\"id\": 1, \"status\": \"created\"}");
