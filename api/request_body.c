@@ -5,6 +5,16 @@
 #include "api/upload.h"
 #include "domain/account.h"
 
+/* A body that may be longer because it carries a file carries no longer texts for that. */
+static bool texts_fit_or_reply(struct request *req, struct body_value *body)
+{
+	if (body->text_bytes <= (uint64_t)req->worker->context->settings->max_body_bytes)
+		return true;
+	body_finish(body);
+	reply_detail(req, 413, "Corps de requête trop volumineux.");
+	return false;
+}
+
 bool body_or_reply(struct request *req, struct body_value *ret_body)
 {
 	const char *why;
@@ -14,7 +24,7 @@ bool body_or_reply(struct request *req, struct body_value *ret_body)
 		reply_detail(req, 400, why);
 	else if (r < 0)
 		reply_error(req, r);
-	return r == 0;
+	return r == 0 && texts_fit_or_reply(req, ret_body);
 }
 
 static bool read_or_reply(struct request *req, const struct fields *fields, bool partial, void *row, uint64_t *ret_present)
