@@ -102,7 +102,7 @@ static void json_release(json_t **json)
 	json_decref(*json);
 }
 
-/* The JSON object that a part holds, a new reference; NULL when it holds none. */
+/* The JSON object that a part holds, a new reference; NULL when it holds none. Integers beyond 64 bits are read as reals. */
 static json_t *part_object(struct str part, struct arena *a)
 {
 	char *bytes = arena_alloc(a, BASE64_DECODED_MAX(part.len));
@@ -112,6 +112,8 @@ static json_t *part_object(struct str part, struct arena *a)
 	if (!bytes || !base64_decode(part, BASE64_URL, bytes, &n))
 		return NULL;
 	json = json_loadb(bytes, n, JSON_ALLOW_NUL, NULL);
+	if (!json)
+		json = json_loadb(bytes, n, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
 	if (json_is_object(json))
 		return json;
 	json_decref(json);
