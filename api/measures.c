@@ -150,6 +150,12 @@ static bool keep_name(struct request *req, struct str name, struct json_text *me
 	return metadata->text.s;
 }
 
+/* Zero counts as nothing, as an empty text does. */
+static bool is_missing(const struct member *m)
+{
+	return m->kind == MEMBER_NUMBER ? m->number == 0 : m->kind != MEMBER_TEXT || !m->text.len;
+}
+
 static bool read_metric(struct request *req, struct metric_report *ret_metric)
 {
 	struct member name, value;
@@ -158,7 +164,7 @@ static bool read_metric(struct request *req, struct metric_report *ret_metric)
 		return refuse(req, "Le corps n'est pas un objet.");
 	name = body_member(req->parsed, &req->arena, "metric");
 	value = body_member(req->parsed, &req->arena, "value");
-	if (name.kind == MEMBER_NUMBER ? name.number == 0 : name.kind != MEMBER_TEXT || !name.text.len)
+	if (is_missing(&name))
 		return refuse(req, "« metric » est requis.");
 	if (!read_value(&value, &ret_metric->value))
 		return refuse(req, "« value » est requis, et doit être un nombre.");
@@ -202,7 +208,7 @@ static bool read_alert(struct request *req, struct alert_report *ret_alert)
 		return refuse(req, "Le corps n'est pas un objet.");
 	message = body_member(req->parsed, &req->arena, "message");
 	level = body_member(req->parsed, &req->arena, "level");
-	if ((message.kind != MEMBER_TEXT && message.kind != MEMBER_NUMBER) || !message.text.len)
+	if (is_missing(&message))
 		return refuse(req, "« message » est requis.");
 	if (level.kind != MEMBER_ABSENT && level.kind != MEMBER_NULL && level.kind != MEMBER_TEXT)
 		return refuse(req, "« level » n'est pas un texte.");
