@@ -19,7 +19,10 @@ bool refuse(struct reading *r, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	buf_add_char(&r->refusal, '[');
+	if (r->refusal.len)
+		r->refusal.data[r->refusal.len - 1] = ','; /* the bracket that closed the list */
+	else
+		buf_add_char(&r->refusal, '[');
 	json_add_text(&r->refusal, text);
 	buf_add_char(&r->refusal, ']');
 	return false;

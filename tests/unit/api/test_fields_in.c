@@ -368,6 +368,31 @@ static void test_fields_in__text(void **state)
 	              "123456");
 }
 
+/* Each refusal of `thing` under its own name, so many sentences. */
+static void assert_sentences(struct fixture *f, const char *member, const char *value, size_t n)
+{
+	struct body_value body CLEANUP(
+	        body_finish) = { .root = json_pack("{s:o}", member, json_loads(value, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL)) };
+	struct fields_input in = { .body = &body, .arena = &f->arena };
+	json_t *errors;
+
+	assert_int_equal(fields_read(&thing_fields, &in, &f->thing, &f->errors, NULL), ERR_INVALID);
+	errors = json_loads(f->errors.data, 0, NULL);
+	assert_int_equal(json_array_size(json_object_get(errors, member)), n);
+	json_decref(errors);
+}
+
+static void test_fields_in__limits_and_form_are_told_together(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_sentences(f, "title", "\"six\\u0000six\"", 2);
+	assert_sentences(f, "url", "\"no url of less than thirty characters\"", 2);
+	assert_sentences(f, "url", "\"no url of thirty\\u0000 characters and more\"", 3);
+	assert_sentences(f, "url", "\"no url\"", 1);
+	assert_sentences(f, "title", "\"\"", 1);
+}
+
 static void test_fields_in__text_outlives_its_body(void **state)
 {
 	struct fixture *f = *state;
@@ -805,6 +830,7 @@ int main(void)
 		CASE(null_where_it_is_not_allowed),
 		CASE(null_where_it_is_allowed),
 		CASE(text),
+		CASE(limits_and_form_are_told_together),
 		CASE(text_outlives_its_body),
 		CASE(slug),
 		CASE(boolean),
