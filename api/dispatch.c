@@ -236,10 +236,10 @@ static bool gate_method(struct request *req)
 	return false;
 }
 
-/* Whether the method gives its body a meaning. */
-static bool has_body(enum method m)
+/* Whether the route reads its body; what is sent to any other is ignored (http.md 1.5). */
+static bool reads_body(const struct request *req)
 {
-	return m == METHOD_POST || m == METHOD_PUT || m == METHOD_PATCH;
+	return req->method != METHOD_DELETE && req->route->in->n > 0;
 }
 
 /* What can be said of a body without reading it; whether it parses is said where its handler runs (call_handler). */
@@ -256,7 +256,7 @@ static bool gate_body(struct request *req)
 		reply_error(req, req->body_error);
 		return false;
 	}
-	if (has_body(req->method) && req->body.len && body_kind(req->headers.content_type) == BODY_OTHER) {
+	if (reads_body(req) && req->body.len && body_kind(req->headers.content_type) == BODY_OTHER) {
 		reply_detail(req, 415, "Type de média non pris en charge.");
 		return false;
 	}
@@ -279,7 +279,7 @@ static void call_handler(struct request *req)
 {
 	struct body_value body CLEANUP(body_finish) = { .root = NULL };
 
-	if (has_body(req->method) && !body_or_reply(req, &body))
+	if (reads_body(req) && !body_or_reply(req, &body))
 		return;
 	req->parsed = &body;
 	req->route->handler(req);

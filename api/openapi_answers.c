@@ -219,11 +219,6 @@ static int add_answer(json_t *responses, json_t *schemas, int status, const stru
 	return json_object_set_new(response, "content", json_content(schema));
 }
 
-static bool has_body(const struct route *r)
-{
-	return r->method == METHOD_POST || r->method == METHOD_PUT || r->method == METHOD_PATCH;
-}
-
 /* Whether the status is one that http.md gives the route. */
 static bool applies(const struct route *r, unsigned traits, int status)
 {
@@ -243,7 +238,7 @@ static bool applies(const struct route *r, unsigned traits, int status)
 	case 413:
 		return r->method != METHOD_GET;
 	case 415:
-		return has_body(r);
+		return r->in->n; /* what reads no body does not mind its type */
 	default:
 		return is_api;
 	}
