@@ -33,7 +33,7 @@ static bool is_top_level(struct str label)
 {
 	if (!is_label(label) || str_count_chars(label) < 2)
 		return false;
-	if (label.len > 4 && str_starts(label, "xn--"))
+	if (label.len > 4 && str_equal_nocase((struct str){ label.s, 4 }, (struct str)STR("xn--")))
 		return true;
 	for (size_t i = 0; i < label.len; i++)
 		if (str_is_digit(label.s[i]))

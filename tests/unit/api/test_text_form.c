@@ -24,7 +24,8 @@ static void test_text_form__good_emails(void **state)
 		                            "a@[::1]",
 		                            "a@exámple.fr",
 		                            "a@xn--exmple-qta.fr",
-		                            "a@1.fr" };
+		                            "a@1.fr",
+		                            "a@b.XN--P1AI" };
 
 	(void)state;
 	check_all(is_email, good, N_ELEMENTS(good), true);
