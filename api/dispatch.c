@@ -284,7 +284,7 @@ static void call_handler(struct request *req)
 	req->parsed = &body;
 	req->route->handler(req);
 	req->parsed = NULL;
-	if (req->reply.status >= 400)
+	if (req->reply.status >= 400 && !db_write_in_doubt(req->worker->db)) /* a file too many is better than a row without its file */
 		uploads_take_back(req, &body);
 }
 
