@@ -264,9 +264,11 @@ static int add_standard(json_t *responses, json_t *schemas, const struct route *
 	if (!has_extra(r, s->status))
 		return json_object_set_new(responses, key, openapi_reference("responses", s->name));
 	result = add_answer(responses, schemas, s->status, &detail);
-	if (s->status != 400 || !(r->in->n || r->query->n))
-		return result;
 	response = json_object_get(responses, key);
+	if (s->status != 400)
+		return result + json_object_set_new(response, "content", json_content(openapi_reference("schemas", s->schema)));
+	if (!r->in->n && !r->query->n)
+		return result;
 	return json_object_set_new(response, "content",
 	                           json_content(json_pack("{s:[o, o]}", "anyOf", openapi_reference("schemas", "Detail"),
 	                                                  openapi_reference("schemas", "FieldErrors"))));
