@@ -29,7 +29,8 @@ static const char *is_list_of_words(const struct fields_input *in, const void *m
 
 static const struct field engagement_field_list[] = {
 	FIELD(struct engagement, "id", id, INT, .flags = FIELD_READ_ONLY),
-	FIELD(struct engagement, "help_types", help_types, JSON, .check = is_list_of_words, .schema = WORDS_SCHEMA, .pattern = WORDS_PATTERN),
+	FIELD(struct engagement, "help_types", help_types, JSON, .check = is_list_of_words, .schema = WORDS_SCHEMA,
+	      .pattern = WORDS_PATTERN),
 	FIELD(struct engagement, "domains", domains, JSON, .check = is_list_of_words, .schema = WORDS_SCHEMA, .pattern = WORDS_PATTERN),
 	FIELD(struct engagement, "availability", availability, TEXT, .flags = FIELD_BLANK),
 	FIELD(struct engagement, "scope", scope, CHOICE, .choices = scopes),

@@ -18,13 +18,18 @@ static const struct field report_shape_list[] = {
 };
 const struct fields report_shape = SHAPES(report_shape_list);
 
-#define ORIGIN_SHAPES                                                                                          \
-	SHAPE("metadata", JSON, .flags = FIELD_NULLABLE, .meaning = "8 Kio de JSON au plus."),                 \
-	        SHAPE("timestamp", TEXT, .schema = "{}", .pattern = "^", .meaning = "ISO 8601 ; l'instant présent quand il ne peut être lu."), \
-	        SHAPE("url", TEXT, .schema = "{\"type\":[\"number\",\"null\"]}", .pattern = "^[^\\x00]*$", .meaning = "Coupée à 500 caractères.")
+/* A number stands for its text, but 0 is none. */
+#define NOT_ZERO "{\"type\":\"number\",\"not\":{\"const\":0}}"
+
+#define ORIGIN_SHAPES                                                                                                    \
+	SHAPE("metadata", JSON, .flags = FIELD_NULLABLE, .pattern = "^[^\\x00]*$", .meaning = "8 Kio de JSON au plus."), \
+	        SHAPE("timestamp", TEXT, .schema = "{}", .pattern = "^",                                                 \
+	              .meaning = "ISO 8601 ; l'instant présent quand il ne peut être lu."),                              \
+	        SHAPE("url", TEXT, .schema = "{\"type\":[\"number\",\"null\"]}", .pattern = "^[^\\x00]*$",               \
+	              .meaning = "Coupée à 500 caractères.")
 
 static const struct field metric_in_list[] = {
-	SHAPE("metric", TEXT, .flags = FIELD_REQUIRED, .schema = "{\"type\":\"number\",\"not\":{\"const\":0}}", .pattern = "^[^\\x00]+$",
+	SHAPE("metric", TEXT, .flags = FIELD_REQUIRED, .schema = NOT_ZERO, .pattern = "^[^\\x00]+$",
 	      .meaning = "LCP, FID, CLS, TTFB, FCP, PageLoad, DOMContentLoaded, API_Duration ou autre."),
 	SHAPE("value", FLOAT, .flags = FIELD_REQUIRED),
 	ORIGIN_SHAPES,
@@ -32,7 +37,8 @@ static const struct field metric_in_list[] = {
 const struct fields metric_in = SHAPES(metric_in_list);
 
 static const struct field alert_in_list[] = {
-	SHAPE("message", TEXT, .flags = FIELD_REQUIRED, .schema = "{\"type\":\"number\"}", .pattern = "^[^\\x00]+$", .meaning = "Coupé à 2 000 caractères."),
+	SHAPE("message", TEXT, .flags = FIELD_REQUIRED, .schema = NOT_ZERO, .pattern = "^[^\\x00]+$",
+	      .meaning = "Coupé à 2 000 caractères."),
 	SHAPE("level", TEXT, .schema = "{}", .pattern = "^",
 	      .meaning = "critical, error, warning, info, performance ou api ; info pour toute autre valeur."),
 	ORIGIN_SHAPES,
