@@ -45,25 +45,26 @@ const struct fields engagement_fields = FIELDS(struct engagement, engagement_fie
 
 static const struct field engagement_query_list[] = {
 	PAGE_PARAMETER,
-	SHAPE("help_request", TEXT, .flags = FIELD_BLANK, .pattern = "^[0-9]*$", .meaning = "Identifiant d'une demande d'aide."),
+	SHAPE("help_request", TEXT, .flags = FIELD_BLANK, .pattern = "^(?:[" FIELD_WHITE "]*[-+]?[0-9]+[" FIELD_WHITE "]*)?$",
+	      .meaning = "Identifiant d'une demande d'aide."),
 };
 const struct fields engagement_query = SHAPES(engagement_query_list);
 
-/* ?help_request=: absent or empty is no filter; digits beyond 64 bits match nothing. False: 400 has been answered. */
+/* ?help_request=: absent or empty is no filter; a number beyond 64 bits matches nothing. False: 400 has been answered. */
 static bool filter_or_reply(struct request *req, const struct query *query, int64_t *ret_id)
 {
 	struct str text = query_get_nonempty(query, "help_request");
 
 	*ret_id = NULL_INT;
-	if (!text.s || str_to_uint(text, ret_id))
+	if (!text.s)
 		return true;
-	*ret_id = -1;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.s[i] < '0' || text.s[i] > '9') {
-			reply_field_error(req, "help_request", "Un nombre entier valide est requis.");
-			return false;
-		}
+	text = str_trim_unicode(text);
+	if (!str_is_whole_number(text)) {
+		reply_field_error(req, "help_request", "Un nombre entier valide est requis.");
+		return false;
 	}
+	if (!str_to_int(text, ret_id))
+		*ret_id = -1;
 	return true;
 }
 

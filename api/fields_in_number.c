@@ -77,16 +77,6 @@ static struct str without_zero_fraction(struct str text)
 	return (struct str){ text.s, (size_t)point };
 }
 
-static bool is_whole_number(struct str text)
-{
-	if (text.len && (*text.s == '-' || *text.s == '+'))
-		text = (struct str){ text.s + 1, text.len - 1 };
-	for (size_t i = 0; i < text.len; i++)
-		if (!str_is_digit(text.s[i]))
-			return false;
-	return text.len > 0;
-}
-
 static bool check_range(struct reading *r, int64_t value, int64_t min, int64_t max)
 {
 	if (value < min)
@@ -108,7 +98,7 @@ bool read_int(struct reading *r, const struct field *f, const json_t *value, voi
 	if (text.len > NUMBER_TEXT_MAX)
 		return refuse(r, "Chaîne de caractères trop longue.");
 	text = without_zero_fraction(str_trim_unicode(text));
-	if (!is_whole_number(text))
+	if (!str_is_whole_number(text))
 		return refuse(r, "Un nombre entier valide est requis.");
 	if (!str_to_int(text, &number))
 		return refuse(r, "Ce nombre est trop grand.");
@@ -276,7 +266,7 @@ bool read_reference(struct reading *r, const struct field *f, const json_t *valu
 	text = str_trim_unicode(text);
 	if (json_is_real(value))
 		text = without_zero_fraction(text);
-	if (!is_whole_number(text))
+	if (!str_is_whole_number(text))
 		return refuse(r, "Type incorrect : un identifiant était attendu.");
 	/* beyond 64 bits no row has such an id */
 	known = !str_to_int(text, &id) ? ERR_NOT_FOUND : f->known && r->in->db ? f->known(r->in->db, id) : 0;

@@ -510,5 +510,8 @@ def test_the_history_comes_in_pages(world):
 def test_pages_that_are_none(world):
     for query in ("?page=0", "?page=-1", "?page=", "?page=last", "?page=1.5", "?page_size=0", "?page_size=201", "?page_size=", "?page_size=x"):
         assert (history(world, query).status, list(history(world, query).json)) == (400, ["error"]), query
-    assert (history(world, "?page=2").status, list(history(world, "?page=2").json)) == (404, ["detail"])
+    for query in ("?page=2", "?page=" + "9" * 30):
+        assert (history(world, query).status, list(history(world, query).json)) == (404, ["detail"]), query
+    for query in ("?page=-" + "9" * 30, "?page_size=" + "9" * 30):
+        assert (history(world, query).status, list(history(world, query).json)) == (400, ["error"]), query
     assert history(world, "?page=1&page_size=200").status == 200
