@@ -111,11 +111,16 @@ bool read_json(struct reading *r, const struct field *f, const json_t *value, vo
 	const char *why;
 	int error;
 
-	(void)f;
 	if (!r->in->body->is_form)
 		return store_json(r, value, member);
 	error = json_read(text, &parsed, &why);
 	if (error == ERR_INVALID)
 		return refuse(r, "La valeur doit être un JSON valide.");
+	if (json_is_null(parsed) && f->flags & FIELD_NULLABLE) {
+		*(struct json_text *)member = (struct json_text){ { NULL, 0 } };
+		return true;
+	}
+	if (json_is_null(parsed))
+		return refuse(r, "Ce champ ne peut être nul.");
 	return error < 0 ? give_up(r, error) : store_json(r, parsed, member);
 }

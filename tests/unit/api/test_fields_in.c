@@ -88,6 +88,9 @@ static const struct field strict_list[] = {
 };
 static const struct fields strict_fields = FIELDS(struct thing, strict_list);
 
+static const struct field strict_json_list[] = { FIELD(struct thing, "extra", extra, JSON) };
+static const struct fields strict_json_fields = FIELDS(struct thing, strict_json_list);
+
 struct fixture {
 	struct arena arena;
 	struct thing thing;
@@ -504,8 +507,21 @@ static void test_fields_in__decimal(void **state)
 		assert_int_equal(f->thing.price.cents, good[i].cents);
 	}
 	REFUSE_VALUES("price", "7.015", "\"1.500\"", "12345", "\"12345.00\"", "1234567", "-1", "5000.01", "1e999", "\"nan\"", "\"sNaN\"",
-	              "\"Infinity\"", "\"\"", "\"1,5\"", "true", "[]", "{}", "1e-3", "\"1e99999999999999999999\"", "\"1e-5000000\"",
+	              "\"Infinity\"", "\"1,5\"", "true", "[]", "{}", "1e-3", "\"1e99999999999999999999\"", "\"1e-5000000\"",
 	              "99999999999999999999", "0.1e5");
+}
+
+static void test_fields_in__a_blank_decimal_is_null_where_it_may_be(void **state)
+{
+	static const char *const blanks[] = { "", " ", "\\u00a0\\t" };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < N_ELEMENTS(blanks); i++) {
+		f->thing.price.cents = 1;
+		accept(arena_printf(&f->arena, "{\"price\":\"%s\"}", blanks[i]));
+		assert_true(f->thing.price.cents == NULL_DECIMAL.cents);
+	}
+	REFUSE_VALUES("wide", "\"\"", "\" \"");
 }
 
 static void test_fields_in__wide_decimals_keep_every_digit(void **state)
@@ -705,6 +721,17 @@ static void test_fields_in__an_empty_text_in_a_form_stands_for_nothing(void **st
 	refused_(f, &strict_fields, TEXT("title=&count=&open=1"), "title count", __FILE__, __LINE__);
 }
 
+static void test_fields_in__an_empty_text_in_a_form_is_no_json(void **state)
+{
+	struct fixture *f = *state;
+
+	f->is_form = true;
+	refused("extra=", "extra");
+	refused_(f, &strict_json_fields, TEXT("extra=null"), "extra", __FILE__, __LINE__);
+	accept("extra=null");
+	assert_null(f->thing.extra.text.s);
+}
+
 static void test_fields_in__a_boolean_that_a_form_lacks_is_false(void **state)
 {
 	struct fixture *f = *state;
@@ -838,6 +865,7 @@ int main(void)
 		CASE(a_very_long_number_is_refused),
 		CASE(float),
 		CASE(decimal),
+		CASE(a_blank_decimal_is_null_where_it_may_be),
 		CASE(wide_decimals_keep_every_digit),
 		CASE(instant),
 		CASE(date),
@@ -852,6 +880,7 @@ int main(void)
 		CASE(object),
 		CASE(forms),
 		CASE(an_empty_text_in_a_form_stands_for_nothing),
+		CASE(an_empty_text_in_a_form_is_no_json),
 		CASE(a_boolean_that_a_form_lacks_is_false),
 		CASE(a_rule_of_the_fields_own),
 		CASE(without_memory),
