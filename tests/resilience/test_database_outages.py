@@ -110,7 +110,7 @@ def test_the_file_of_a_row_whose_commit_was_not_heard_of_stays(start_server, pos
     database.connection.execute(SLOW_COMMIT)
     proxy = start_proxy(postgres.port)
     server = start_server(url.replace(f":{postgres.port}/", f":{proxy.port}/"), MEDIA_ROOT=os.path.join(folder, "media"))
-    body = (b'--x\r\nContent-Disposition: form-data; name="titre"\r\n\r\nT\r\n--x\r\nContent-Disposition: form-data; name="description"\r\n\r\nD\r\n'
+    body = (b'--x\r\nContent-Disposition: form-data; name="titre"\r\n\r\n1\r\n--x\r\nContent-Disposition: form-data; name="description"\r\n\r\n2\r\n'
             b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.gif"\r\n\r\nGIF89a\x01\x00\x01\x00\x00\x00\x00;\r\n--x--\r\n')
     answers = []
     client = threading.Thread(target=lambda: answers.append(
