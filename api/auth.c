@@ -37,7 +37,7 @@ static const char *password_fault(const struct fields_input *in, const void *mem
 
 static const struct field register_field_list[] = {
 	FIELD(struct new_account, "username", username, TEXT, .flags = FIELD_REQUIRED, .max_chars = ACCOUNT_NAME_CHARS,
-	      .check = name_fault),
+	      .is_formed = account_name_is_formed, .form_message = ACCOUNT_NAME_FORM, .check = name_fault),
 	FIELD(struct new_account, "password", password, TEXT, .flags = FIELD_REQUIRED, .check = password_fault),
 	FIELD(struct new_account, "email", email, EMAIL, .flags = FIELD_BLANK, .max_chars = ACCOUNT_EMAIL_CHARS),
 	FIELD(struct new_account, "first_name", first_name, TEXT, .flags = FIELD_BLANK, .max_chars = ACCOUNT_NAME_CHARS),

@@ -23,6 +23,7 @@ struct body_value {
 	bool is_form;        /* then root is an object whose members are arrays of texts (api/form_in.h) and of uploads */
 	struct upload *uploads;
 	size_t n_uploads;
+	size_t text_bytes; /* of a multipart body: all that is no file, as it was sent */
 };
 
 /*

@@ -187,7 +187,7 @@ static bool progress_or_reply(struct request *req, struct json_text *ret_progres
 void contents_consume(struct request *req)
 {
 	struct content content;
-	struct json_text progress;
+	struct json_text progress = { { NULL, 0 } };
 	double percent;
 	int64_t id;
 	int r = str_to_uint(req->params[0], &id) ? content_find(req->worker->db, &req->arena, NULL, id, &content) : ERR_NOT_FOUND;

@@ -236,10 +236,10 @@ static bool gate_method(struct request *req)
 	return false;
 }
 
-/* Whether the method gives its body a meaning. */
-static bool has_body(enum method m)
+/* Whether the route reads its body; what is sent to any other is ignored (http.md 1.5). */
+static bool reads_body(const struct request *req)
 {
-	return m == METHOD_POST || m == METHOD_PUT || m == METHOD_PATCH;
+	return req->method != METHOD_DELETE && req->route->in->n > 0;
 }
 
 static bool reads_late(const struct request *req)
@@ -261,7 +261,7 @@ static bool gate_body(struct request *req)
 		reply_error(req, req->body_error);
 		return false;
 	}
-	return !has_body(req->method) || reads_late(req) || body_type_or_reply(req);
+	return !reads_body(req) || reads_late(req) || body_type_or_reply(req);
 }
 
 struct gate {
@@ -280,12 +280,12 @@ static void call_handler(struct request *req)
 {
 	struct body_value body CLEANUP(body_finish) = { .root = NULL };
 
-	if (has_body(req->method) && !reads_late(req) && !body_or_reply(req, &body))
+	if (reads_body(req) && !reads_late(req) && !body_or_reply(req, &body))
 		return;
 	req->parsed = &body;
 	req->route->handler(req);
 	req->parsed = NULL;
-	if (req->reply.status >= 400)
+	if (req->reply.status >= 400 && !db_write_in_doubt(req->worker->db)) /* a file too many is better than a row without its file */
 		uploads_take_back(req, &body);
 }
 

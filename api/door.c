@@ -82,8 +82,10 @@ static int offer(struct server *s, struct connection **c, const struct upgrade *
 	if (status == 0)
 		return 0;
 	*c = server_claim(s, upgrade->fd);
-	if (*c)
+	if (*c) {
 		(*c)->peer = peer;
+		atomic_fetch_add(&s->open, 1);
+	}
 	return status;
 }
 

@@ -11,6 +11,11 @@
 static const char *const scopes[] = { "local", "international", "both", NULL };
 static const char *const anonymities[] = { "pseudo", "team_only", NULL };
 
+#define WORDS_SCHEMA "{\"type\":\"array\",\"maxItems\":20,\"items\":{\"type\":\"string\",\"maxLength\":100,\"pattern\":\"^[^\\\\x00]*$\"}}"
+/* In a form, as JSON. */
+#define WORD          "\"[^\"\\\\\\x00-\\x1f]{0,100}\""
+#define WORDS_PATTERN "^[\\t\\n\\r ]*\\[(?:" WORD "(?:," WORD "){0,19})?\\][\\t\\n\\r ]*$"
+
 static const char *is_list_of_words(const struct fields_input *in, const void *member, int *ret_error)
 {
 	int r = json_check_texts(((const struct json_text *)member)->text, LIST_MAX, WORD_MAX);
@@ -24,8 +29,9 @@ static const char *is_list_of_words(const struct fields_input *in, const void *m
 
 static const struct field engagement_field_list[] = {
 	FIELD(struct engagement, "id", id, INT, .flags = FIELD_READ_ONLY),
-	FIELD(struct engagement, "help_types", help_types, JSON, .check = is_list_of_words),
-	FIELD(struct engagement, "domains", domains, JSON, .check = is_list_of_words),
+	FIELD(struct engagement, "help_types", help_types, JSON, .check = is_list_of_words, .schema = WORDS_SCHEMA,
+	      .pattern = WORDS_PATTERN),
+	FIELD(struct engagement, "domains", domains, JSON, .check = is_list_of_words, .schema = WORDS_SCHEMA, .pattern = WORDS_PATTERN),
 	FIELD(struct engagement, "availability", availability, TEXT, .flags = FIELD_BLANK),
 	FIELD(struct engagement, "scope", scope, CHOICE, .choices = scopes),
 	FIELD(struct engagement, "anonymity", anonymity, CHOICE, .choices = anonymities),
@@ -39,7 +45,8 @@ const struct fields engagement_fields = FIELDS(struct engagement, engagement_fie
 
 static const struct field engagement_query_list[] = {
 	PAGE_PARAMETER,
-	SHAPE("help_request", TEXT, .flags = FIELD_BLANK, .pattern = "^[0-9]*$", .meaning = "Identifiant d'une demande d'aide."),
+	SHAPE("help_request", TEXT, .flags = FIELD_BLANK, .pattern = "^(?:[" FIELD_WHITE "]*[-+]?[0-9]+[" FIELD_WHITE "]*)?$",
+	      .meaning = "Identifiant d'une demande d'aide."),
 };
 const struct fields engagement_query = SHAPES(engagement_query_list);
 

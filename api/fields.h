@@ -105,6 +105,9 @@ struct field {
 	 * .check), the JSON Schema of a value that is no text in a JSON body, and what the field means, in French.
 	 */
 	const char *pattern, *schema, *meaning;
+	/* TEXT: the form it must have, looked at along with the limits, and what to tell when it has not; NULL: any */
+	bool (*is_formed)(struct str);
+	const char *form_message;
 	/* REFERENCE: whether there is such a row: 0, ERR_NOT_FOUND, or what keeps the answer from being known */
 	int (*known)(struct db_conn *, int64_t id);
 	/*

@@ -19,7 +19,10 @@ bool refuse(struct reading *r, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	buf_add_char(&r->refusal, '[');
+	if (r->refusal.len)
+		r->refusal.data[r->refusal.len - 1] = ','; /* the bracket that closed the list */
+	else
+		buf_add_char(&r->refusal, '[');
 	json_add_text(&r->refusal, text);
 	buf_add_char(&r->refusal, ']');
 	return false;
@@ -89,10 +92,16 @@ static bool has_null(const struct field *f)
 	return f->flags & FIELD_NULLABLE && f->kind != FIELD_BOOL && f->kind != FIELD_OBJECT;
 }
 
-/* Null, and what counts as null: an empty text for a reference. */
+/* Null, and what counts as null: an empty text for a reference, a blank one for a decimal that may be null. */
 static bool is_null(const struct field *f, const json_t *value)
 {
-	return json_is_null(value) || (f->kind == FIELD_REFERENCE && json_is_string(value) && json_string_length(value) == 0);
+	struct str text = { json_string_value(value), json_string_length(value) };
+
+	if (!text.s)
+		return json_is_null(value);
+	if (f->kind == FIELD_DECIMAL)
+		return has_null(f) && str_trim_unicode(text).len == 0;
+	return f->kind == FIELD_REFERENCE && text.len == 0;
 }
 
 /* What a field's own rule has to say, a line each. */
@@ -135,7 +144,10 @@ static bool read_value(struct reading *r, const struct field *f, const json_t *v
 	return true;
 }
 
-/* A form has no null and no false: an empty text and an absent name stand for them (http.md 4). */
+/*
+ * A form has no null and no false: an empty text and an absent name stand for them (http.md 4). Where the text is JSON
+ * itself, "null" does, and an empty one is read like any other.
+ */
 static const json_t *form_value(const struct reading *r, const struct field *f, const json_t *body)
 {
 	const json_t *list = json_object_get(body, f->name);
@@ -146,7 +158,7 @@ static const json_t *form_value(const struct reading *r, const struct field *f, 
 		return f->kind == FIELD_BOOL && !r->in->partial ? json_false() : NULL;
 	if (f->kind == FIELD_REFERENCES)
 		return list;
-	if (!empty || f->flags & FIELD_BLANK)
+	if (!empty || f->flags & FIELD_BLANK || f->kind == FIELD_JSON)
 		return last;
 	if (has_null(f))
 		return json_null();

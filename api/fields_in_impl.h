@@ -40,7 +40,7 @@ bool read_references(struct reading *, const struct field *, const json_t *, voi
 bool read_rows(struct reading *, const struct field *, const json_t *, void *member);
 bool read_object(struct reading *, const struct field *, const json_t *, void *member);
 
-/* Notes what is wrong, in French; returns false, so that "return refuse(…)" is one step. */
+/* Notes what is wrong, in French, behind what has been noted; returns false, so that "return refuse(…)" is one step. */
 bool refuse(struct reading *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Notes a failure that is not the body's; returns false. */

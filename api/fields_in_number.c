@@ -77,16 +77,6 @@ static struct str without_zero_fraction(struct str text)
 	return (struct str){ text.s, (size_t)point };
 }
 
-static bool is_whole_number(struct str text)
-{
-	if (text.len && (*text.s == '-' || *text.s == '+'))
-		text = (struct str){ text.s + 1, text.len - 1 };
-	for (size_t i = 0; i < text.len; i++)
-		if (!str_is_digit(text.s[i]))
-			return false;
-	return text.len > 0;
-}
-
 bool scalar_int(const json_t *value, int64_t *ret_number)
 {
 	char space[40];
@@ -95,7 +85,7 @@ bool scalar_int(const json_t *value, int64_t *ret_number)
 	if (!value || !scalar_text(value, space, &text) || text.len > NUMBER_TEXT_MAX)
 		return false;
 	text = without_zero_fraction(str_trim_unicode(text));
-	if (!is_whole_number(text))
+	if (!str_is_whole_number(text))
 		return false;
 	if (!str_to_int(text, ret_number))
 		*ret_number = *text.s == '-' ? -INT64_MAX : INT64_MAX;
@@ -123,7 +113,7 @@ bool read_int(struct reading *r, const struct field *f, const json_t *value, voi
 	if (text.len > NUMBER_TEXT_MAX)
 		return refuse(r, "Chaîne de caractères trop longue.");
 	text = without_zero_fraction(str_trim_unicode(text));
-	if (!is_whole_number(text))
+	if (!str_is_whole_number(text))
 		return refuse(r, "Un nombre entier valide est requis.");
 	if (!str_to_int(text, &number))
 		return refuse(r, "Ce nombre est trop grand.");
@@ -292,7 +282,7 @@ static bool read_id(struct reading *r, const json_t *value, char space[40], stru
 	*ret_text = str_trim_unicode(*ret_text);
 	if (json_is_real(value))
 		*ret_text = without_zero_fraction(*ret_text);
-	if (!is_whole_number(*ret_text))
+	if (!str_is_whole_number(*ret_text))
 		return refuse(r, "Type incorrect : un identifiant était attendu.");
 	if (!str_to_int(*ret_text, ret_id))
 		*ret_id = NULL_INT;

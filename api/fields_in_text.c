@@ -9,7 +9,7 @@ bool store_text(struct reading *r, struct str text, struct str *member)
 	return member->s || give_up(r, ERR_NOMEM);
 }
 
-/* The trimmed text, after all checks but that of its form. */
+/* The trimmed text, if there is any. */
 static bool read_trimmed(struct reading *r, const struct field *f, const json_t *value, char space[40], struct str *ret_text)
 {
 	struct str text = { NULL, 0 };
@@ -19,15 +19,19 @@ static bool read_trimmed(struct reading *r, const struct field *f, const json_t 
 	text = str_trim_unicode(text);
 	if (!text.len && !(f->flags & FIELD_BLANK))
 		return refuse(r, "Ce champ ne peut être vide.");
-	if (str_find(text, '\0') >= 0)
-		return refuse(r, "Le caractère nul n'est pas autorisé.");
-	if (f->max_chars && str_count_chars(text) > f->max_chars)
-		return refuse(r, "Assurez-vous que ce champ comporte au plus %u caractères.", f->max_chars);
 	*ret_text = text;
 	return true;
 }
 
-/* A text of a form; an empty one, where it is allowed, has none. */
+static void check_limits(struct reading *r, const struct field *f, struct str text)
+{
+	if (f->max_chars && str_count_chars(text) > f->max_chars)
+		refuse(r, "Assurez-vous que ce champ comporte au plus %u caractères.", f->max_chars);
+	if (str_find(text, '\0') >= 0)
+		refuse(r, "Le caractère nul n'est pas autorisé.");
+}
+
+/* A text of a form; an empty one, where it is allowed, has none. Limits and form are told together. */
 static bool read_formed(struct reading *r, const struct field *f, const json_t *value, bool (*is_formed)(struct str), const char *message,
                         struct str *member)
 {
@@ -36,9 +40,10 @@ static bool read_formed(struct reading *r, const struct field *f, const json_t *
 
 	if (!read_trimmed(r, f, value, space, &text))
 		return false;
+	check_limits(r, f, text);
 	if (text.len && !is_formed(text))
-		return refuse(r, "%s", message);
-	return store_text(r, text, member);
+		refuse(r, "%s", message);
+	return !r->refusal.len && store_text(r, text, member);
 }
 
 static bool is_any(struct str text)
@@ -49,7 +54,7 @@ static bool is_any(struct str text)
 
 bool read_text(struct reading *r, const struct field *f, const json_t *value, void *member)
 {
-	return read_formed(r, f, value, is_any, "", member);
+	return read_formed(r, f, value, f->is_formed ? f->is_formed : is_any, f->form_message, member);
 }
 
 bool read_slug(struct reading *r, const struct field *f, const json_t *value, void *member)
@@ -106,11 +111,16 @@ bool read_json(struct reading *r, const struct field *f, const json_t *value, vo
 	const char *why;
 	int error;
 
-	(void)f;
 	if (!r->in->body->is_form)
 		return store_json(r, value, member);
 	error = json_read(text, &parsed, &why);
 	if (error == ERR_INVALID)
 		return refuse(r, "La valeur doit être un JSON valide.");
+	if (json_is_null(parsed) && f->flags & FIELD_NULLABLE) {
+		*(struct json_text *)member = (struct json_text){ { NULL, 0 } };
+		return true;
+	}
+	if (json_is_null(parsed))
+		return refuse(r, "Ce champ ne peut être nul.");
 	return error < 0 ? give_up(r, error) : store_json(r, parsed, member);
 }

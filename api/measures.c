@@ -18,13 +18,18 @@ static const struct field report_shape_list[] = {
 };
 const struct fields report_shape = SHAPES(report_shape_list);
 
-#define ORIGIN_SHAPES                                                                                          \
-	SHAPE("metadata", JSON, .flags = FIELD_NULLABLE, .meaning = "8 Kio de JSON au plus."),                 \
-	        SHAPE("timestamp", TEXT, .meaning = "ISO 8601 ; l'instant présent quand il ne peut être lu."), \
-	        SHAPE("url", TEXT, .flags = FIELD_NULLABLE | FIELD_BLANK, .meaning = "Coupée à 500 caractères.")
+/* A number stands for its text, but 0 is none. */
+#define NOT_ZERO "{\"type\":\"number\",\"not\":{\"const\":0}}"
+
+#define ORIGIN_SHAPES                                                                                                    \
+	SHAPE("metadata", JSON, .flags = FIELD_NULLABLE, .pattern = "^[^\\x00]*$", .meaning = "8 Kio de JSON au plus."), \
+	        SHAPE("timestamp", TEXT, .schema = "{}", .pattern = "^",                                                 \
+	              .meaning = "ISO 8601 ; l'instant présent quand il ne peut être lu."),                              \
+	        SHAPE("url", TEXT, .schema = "{\"type\":[\"number\",\"null\"]}", .pattern = "^[^\\x00]*$",               \
+	              .meaning = "Coupée à 500 caractères.")
 
 static const struct field metric_in_list[] = {
-	SHAPE("metric", TEXT, .flags = FIELD_REQUIRED,
+	SHAPE("metric", TEXT, .flags = FIELD_REQUIRED, .schema = NOT_ZERO, .pattern = "^[^\\x00]+$",
 	      .meaning = "LCP, FID, CLS, TTFB, FCP, PageLoad, DOMContentLoaded, API_Duration ou autre."),
 	SHAPE("value", FLOAT, .flags = FIELD_REQUIRED),
 	ORIGIN_SHAPES,
@@ -32,8 +37,9 @@ static const struct field metric_in_list[] = {
 const struct fields metric_in = SHAPES(metric_in_list);
 
 static const struct field alert_in_list[] = {
-	SHAPE("message", TEXT, .flags = FIELD_REQUIRED, .meaning = "Coupé à 2 000 caractères."),
-	SHAPE("level", TEXT, .flags = FIELD_NULLABLE,
+	SHAPE("message", TEXT, .flags = FIELD_REQUIRED, .schema = NOT_ZERO, .pattern = "^[^\\x00]+$",
+	      .meaning = "Coupé à 2 000 caractères."),
+	SHAPE("level", TEXT, .schema = "{}", .pattern = "^",
 	      .meaning = "critical, error, warning, info, performance ou api ; info pour toute autre valeur."),
 	ORIGIN_SHAPES,
 };
@@ -104,7 +110,7 @@ static bool read_origin(struct request *req, struct report_origin *ret_origin)
 	struct member url = body_member(req->parsed, &req->arena, "url");
 	struct str address = client_address(req);
 
-	if (url.kind != MEMBER_ABSENT && url.kind != MEMBER_NULL && url.kind != MEMBER_TEXT)
+	if (url.kind != MEMBER_ABSENT && url.kind != MEMBER_NULL && url.kind != MEMBER_TEXT && url.kind != MEMBER_NUMBER)
 		return refuse(req, "« url » n'est pas un texte.");
 	*ret_origin = (struct report_origin){
 		.url = absent_if_empty(cut(url.text, MONITORING_MAX_URL)),
@@ -150,6 +156,12 @@ static bool keep_name(struct request *req, struct str name, struct json_text *me
 	return metadata->text.s;
 }
 
+/* Zero counts as nothing, as an empty text does. */
+static bool is_missing(const struct member *m)
+{
+	return m->kind == MEMBER_NUMBER ? m->number == 0 : m->kind != MEMBER_TEXT || !m->text.len;
+}
+
 static bool read_metric(struct request *req, struct metric_report *ret_metric)
 {
 	struct member name, value;
@@ -158,7 +170,7 @@ static bool read_metric(struct request *req, struct metric_report *ret_metric)
 		return refuse(req, "Le corps n'est pas un objet.");
 	name = body_member(req->parsed, &req->arena, "metric");
 	value = body_member(req->parsed, &req->arena, "value");
-	if (name.kind == MEMBER_NUMBER ? name.number == 0 : name.kind != MEMBER_TEXT || !name.text.len)
+	if (is_missing(&name))
 		return refuse(req, "« metric » est requis.");
 	if (!read_value(&value, &ret_metric->value))
 		return refuse(req, "« value » est requis, et doit être un nombre.");
@@ -202,10 +214,8 @@ static bool read_alert(struct request *req, struct alert_report *ret_alert)
 		return refuse(req, "Le corps n'est pas un objet.");
 	message = body_member(req->parsed, &req->arena, "message");
 	level = body_member(req->parsed, &req->arena, "level");
-	if ((message.kind != MEMBER_TEXT && message.kind != MEMBER_NUMBER) || !message.text.len)
+	if (is_missing(&message))
 		return refuse(req, "« message » est requis.");
-	if (level.kind != MEMBER_ABSENT && level.kind != MEMBER_NULL && level.kind != MEMBER_TEXT)
-		return refuse(req, "« level » n'est pas un texte.");
 	ret_alert->message = cut(message.text, MONITORING_MAX_MESSAGE);
 	ret_alert->level = monitoring_alert_level(level.text);
 	return read_origin(req, &ret_alert->from);

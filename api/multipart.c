@@ -8,6 +8,7 @@
 #include "api/charset.h"
 #include "api/form_in.h"
 #include "api/media_type_impl.h"
+#include "base/buf.h"
 #include "base/cleanup.h"
 
 #define MAX_BOUNDARY_CHARS 70
@@ -21,7 +22,7 @@ struct parser {
 	struct arena *arena;
 	json_t *root;
 	struct upload *uploads; /* in the arena, room for room */
-	size_t n, room, n_parts;
+	size_t n, room, n_parts, text_bytes;
 	const char *why;
 };
 
@@ -149,21 +150,18 @@ static bool take_char(struct str *rest, char c)
  */
 static int take_quoted(struct parser *p, struct str *rest, struct str *ret_text)
 {
-	char *text = arena_alloc(p->arena, rest->len + 1);
-	size_t n = 0;
+	struct buf text CLEANUP(buf_finish) = BUF_EMPTY; /* the arena is for its own length, not for that of all the rest */
 
-	if (!text)
-		return ERR_NOMEM;
 	while (rest->len && rest->s[0] != '"') {
 		if (rest->s[0] == '\\' && rest->len > 1 && (rest->s[1] == '"' || rest->s[1] == '\\'))
 			*rest = (struct str){ rest->s + 1, rest->len - 1 };
-		text[n++] = rest->s[0];
+		buf_add_char(&text, rest->s[0]);
 		*rest = (struct str){ rest->s + 1, rest->len - 1 };
 	}
 	if (!take_char(rest, '"'))
 		return malformed(p);
-	*ret_text = (struct str){ text, n };
-	return 0;
+	*ret_text = text.failed ? (struct str){ NULL, 0 } : arena_str(p->arena, text.len ? buf_view(&text) : (struct str)STR(""));
+	return ret_text->s ? 0 : ERR_NOMEM;
 }
 
 /* RFC 8187: charset'language'percent-encoded; of the charsets, UTF-8. */
@@ -301,6 +299,7 @@ static int add_text(struct parser *p, const struct part *part)
 	struct str text;
 	int r = charset_to_utf8(media_type_parameter(part->content_type, "charset"), part->content, p->arena, &text);
 
+	p->text_bytes += part->content.len;
 	if (r == ERR_INVALID || (r == 0 && !str_valid_utf8(text)))
 		return refuse(p, FORM_NOT_UTF8);
 	return r < 0 ? r : form_add(p->root, part->name, json_stringn_nocheck(text.s, text.len));
@@ -389,6 +388,8 @@ int multipart_read(struct str content_type, struct str bytes, struct arena *a, s
 	if (r == ERR_INVALID)
 		*ret_why = p.why;
 	if (r == 0)
-		*ret_body = (struct body_value){ .root = TAKE(root), .is_form = true, .uploads = p.uploads, .n_uploads = p.n };
+		*ret_body = (struct body_value){
+			.root = TAKE(root), .is_form = true, .uploads = p.uploads, .n_uploads = p.n, .text_bytes = p.text_bytes
+		};
 	return r;
 }

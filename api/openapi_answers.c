@@ -219,11 +219,6 @@ static int add_answer(json_t *responses, json_t *schemas, int status, const stru
 	return json_object_set_new(response, "content", json_content(schema));
 }
 
-static bool has_body(const struct route *r)
-{
-	return r->method == METHOD_POST || r->method == METHOD_PUT || r->method == METHOD_PATCH;
-}
-
 /* Whether the status is one that http.md gives the route. */
 static bool applies(const struct route *r, unsigned traits, int status)
 {
@@ -243,7 +238,7 @@ static bool applies(const struct route *r, unsigned traits, int status)
 	case 413:
 		return r->method != METHOD_GET;
 	case 415:
-		return has_body(r);
+		return r->in->n; /* what reads no body does not mind its type */
 	default:
 		return is_api;
 	}
@@ -269,9 +264,11 @@ static int add_standard(json_t *responses, json_t *schemas, const struct route *
 	if (!has_extra(r, s->status))
 		return json_object_set_new(responses, key, openapi_reference("responses", s->name));
 	result = add_answer(responses, schemas, s->status, &detail);
-	if (s->status != 400 || !(r->in->n || r->query->n))
-		return result;
 	response = json_object_get(responses, key);
+	if (s->status != 400)
+		return result + json_object_set_new(response, "content", json_content(openapi_reference("schemas", s->schema)));
+	if (!r->in->n && !r->query->n)
+		return result;
 	return json_object_set_new(response, "content",
 	                           json_content(json_pack("{s:[o, o]}", "anyOf", openapi_reference("schemas", "Detail"),
 	                                                  openapi_reference("schemas", "FieldErrors"))));

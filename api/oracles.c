@@ -83,9 +83,9 @@ static void reply_report(struct request *req, const struct project *project, con
 
 void projects_oracles(struct request *req)
 {
-	struct oracle_report report;
-	struct project project;
-	int64_t id;
+	struct oracle_report report = { 0 };
+	struct project project = { 0 };
+	int64_t id = 0;
 	int r = str_to_uint(req->params[0], &id) ? project_find(req->worker->db, &req->arena, id, &project) : ERR_NOT_FOUND;
 	const struct oracle_subject subject = { id, project.categorie, project.description, project.active_oracles };
 

@@ -7,6 +7,16 @@
 #include "api/upload.h"
 #include "domain/account.h"
 
+/* A body that may be longer because it carries a file carries no longer texts for that. */
+static bool texts_fit_or_reply(struct request *req, struct body_value *body)
+{
+	if (body->text_bytes <= (uint64_t)req->worker->context->settings->max_body_bytes)
+		return true;
+	body_finish(body);
+	reply_detail(req, 413, "Corps de requête trop volumineux.");
+	return false;
+}
+
 bool body_or_reply(struct request *req, struct body_value *ret_body)
 {
 	const char *why;
@@ -16,7 +26,7 @@ bool body_or_reply(struct request *req, struct body_value *ret_body)
 		reply_detail(req, 400, why);
 	else if (r < 0)
 		reply_error(req, r);
-	return r == 0;
+	return r == 0 && texts_fit_or_reply(req, ret_body);
 }
 
 bool body_type_or_reply(struct request *req)
@@ -104,14 +114,14 @@ bool query_id_or_reply(struct request *req, const struct query *query, const cha
 	struct str text = query_get_nonempty(query, name);
 
 	*ret_id = NULL_INT;
-	if (!text.s || str_to_uint(text, ret_id))
+	if (!text.s)
 		return true;
-	*ret_id = -1;
-	for (size_t i = 0; i < text.len; i++) {
-		if (!str_is_digit(text.s[i])) {
-			reply_field_error(req, name, "Un nombre entier valide est requis.");
-			return false;
-		}
+	text = str_trim_unicode(text);
+	if (!str_is_whole_number(text)) {
+		reply_field_error(req, name, "Un nombre entier valide est requis.");
+		return false;
 	}
+	if (!str_to_int(text, ret_id))
+		*ret_id = -1; /* beyond 64 bits no row has such an id */
 	return true;
 }

@@ -196,12 +196,11 @@ const struct route *resource_route(const struct resource *r, enum method method)
 enum access resource_access(const struct resource *r, enum method method)
 {
 	const struct route *line = resource_route(r, method == METHOD_OPTIONS ? METHOD_GET : method);
-	bool safe = method == METHOD_GET || method == METHOD_HEAD || method == METHOD_OPTIONS;
 
 	if (line)
 		return line->access;
 	if (r->traits & TRAIT_SIGNED_WRITES)
-		return safe ? ACCESS_ANYONE : ACCESS_USER;
+		return ACCESS_USER;
 	line = resource_route(r, METHOD_GET);
 	return line ? line->access : r->routes[0].access;
 }

@@ -25,14 +25,19 @@ static const struct field saka_transaction_query_list[] = {
 };
 const struct fields saka_transaction_query = SHAPES(saka_transaction_query_list);
 
-/* An absent parameter leaves the value; false: it is no integer from 1 to max. */
+/* An absent parameter leaves the value; one of more than 64 bits counts as the largest. False: it is no integer from 1 to max. */
 static bool read_whole(const struct query *query, const char *name, int64_t max, int64_t *value)
 {
 	struct str text = query_get(query, name);
 
 	if (!text.s)
 		return true;
-	return str_to_int(str_trim_unicode(text), value) && *value >= 1 && *value <= max;
+	text = str_trim_unicode(text);
+	if (!str_is_whole_number(text))
+		return false;
+	if (!str_to_int(text, value))
+		*value = *text.s == '-' ? -INT64_MAX : INT64_MAX;
+	return *value >= 1 && *value <= max;
 }
 
 static struct str read_direction(const struct query *query)

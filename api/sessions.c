@@ -72,6 +72,7 @@ static const struct field renewed_field_list[] = {
 const struct fields session_renewed_fields = FIELDS(struct session, renewed_field_list);
 
 static const struct field refresh_shape_list[] = { SHAPE("refresh", TEXT, .flags = FIELD_REQUIRED,
+	                                                 .schema = "{\"type\":\"number\",\"not\":{\"const\":0}}", .pattern = "^[^\\x00]+$",
 	                                                 .meaning = "Jeton de rafraîchissement.") };
 const struct fields refresh_shape = SHAPES(refresh_shape_list);
 

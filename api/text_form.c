@@ -29,11 +29,11 @@ static bool is_label(struct str label)
 }
 
 /* Two characters or more, and not an address: with a letter, or encoded (xn--…). */
-static bool is_top_level(struct str label, bool digits_allowed)
+static bool is_top_level(struct str label)
 {
 	if (!is_label(label) || str_count_chars(label) < 2)
 		return false;
-	if (digits_allowed || (label.len > 4 && str_starts(label, "xn--")))
+	if (label.len > 4 && str_equal_nocase((struct str){ label.s, 4 }, (struct str)STR("xn--")))
 		return true;
 	for (size_t i = 0; i < label.len; i++)
 		if (str_is_digit(label.s[i]))
@@ -42,7 +42,7 @@ static bool is_top_level(struct str label, bool digits_allowed)
 }
 
 /* A name of at least two labels. */
-static bool is_domain(struct str name, bool digits_allowed)
+static bool is_domain(struct str name)
 {
 	struct str label = { NULL, 0 };
 	size_t n = 0;
@@ -52,7 +52,7 @@ static bool is_domain(struct str name, bool digits_allowed)
 	for (; str_split(&name, '.', &label); n++)
 		if (!is_label(label))
 			return false;
-	return n >= 2 && is_top_level(label, digits_allowed);
+	return n >= 2 && is_top_level(label);
 }
 
 static bool is_address(struct str text, int family)
@@ -125,7 +125,7 @@ bool is_email(struct str text)
 		domain = (struct str){ domain.s + 1, domain.len - 2 };
 		return is_address(domain, AF_INET) || is_address(domain, AF_INET6);
 	}
-	return str_equal_nocase(domain, (struct str)STR("localhost")) || is_domain(domain, true);
+	return str_is(domain, "localhost") || is_domain(domain);
 }
 
 /* Cuts a known scheme and "://" off. */
@@ -175,7 +175,7 @@ static bool is_host(struct str host)
 {
 	if (host.len > 1 && host.s[host.len - 1] == '.')
 		host.len--;
-	return str_equal_nocase(host, (struct str)STR("localhost")) || is_address(host, AF_INET) || is_domain(host, false);
+	return str_equal_nocase(host, (struct str)STR("localhost")) || is_address(host, AF_INET) || is_domain(host);
 }
 
 /* host[:port], the host perhaps in brackets */

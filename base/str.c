@@ -197,6 +197,13 @@ static size_t count_digits(struct str s, size_t from)
 	return n;
 }
 
+bool str_is_whole_number(struct str s)
+{
+	size_t sign = s.len && (s.s[0] == '-' || s.s[0] == '+');
+
+	return s.len > sign && count_digits(s, sign) == s.len - sign;
+}
+
 /* [sign] digits [. digits] [e [sign] digits], at least one digit before the exponent */
 static bool is_number(struct str s)
 {

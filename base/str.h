@@ -98,6 +98,9 @@ bool str_to_uint(struct str s, int64_t *ret_value);
 /* As str_to_uint with an optional sign. */
 bool str_to_int(struct str s, int64_t *ret_value);
 
+/* Whether the text is an integer of any length: an optional sign and decimal digits. */
+bool str_is_whole_number(struct str s);
+
 /* A plain decimal or exponent number (strtod's syntax without hex, inf, nan, spaces). */
 bool str_to_double(struct str s, double *ret_value);
 

@@ -47,7 +47,7 @@ static void meet_reference(struct walk *w, const char *table, const struct schem
 /* condition names rows of the table: at depth 0 their id, which is the same as the reference's value. */
 static void walk_references(struct walk *w, const char *table, const char *condition, int depth)
 {
-	const char *referring = NULL;
+	const char *referring = "";
 
 	for (size_t i = 0; i < schema_n_items; i++) {
 		const struct schema_item *item = &schema_items[i];

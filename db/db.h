@@ -161,6 +161,9 @@ int db_script(struct db_conn *, const char *sql);
 typedef int (*db_write_fn)(struct db_conn *, void *arg);
 int db_write(struct db_conn *, db_write_fn fn, void *arg);
 
+/* Whether the connection's last db_write failed without anybody knowing if it was committed: what its rows need must stay then. */
+bool db_write_in_doubt(const struct db_conn *);
+
 /* The text of the last failure on this connection; "" when none. Never holds parameters. */
 const char *db_error(const struct db_conn *);
 

@@ -105,6 +105,7 @@ struct db_conn {
 	bool in_closure;     /* db_execute is allowed */
 	int failed;          /* the error that poisoned the closure, or 0 */
 	bool told;           /* error is of the present call */
+	bool in_doubt;       /* the last db_write was told to commit, and nothing came back; drivers set it */
 	char error[240];
 	struct after_commit after[DB_AFTER_COMMIT_MAX];
 	size_t n_after;

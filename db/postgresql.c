@@ -326,6 +326,7 @@ static int write_once(struct pg_conn *c, db_write_fn fn, void *arg, bool alone)
 	r = conn_run_closure(&c->base, fn, arg);
 	if (r >= 0) {
 		committed = transact(c, "COMMIT");
+		c->base.in_doubt = committed < 0 && !c->link;
 		if (committed < 0)
 			r = conn_count_failure(&c->base, committed);
 		else

@@ -285,12 +285,18 @@ int db_after_commit(struct db_conn *conn, void (*fn)(void *arg), void *arg)
 	return 0;
 }
 
+bool db_write_in_doubt(const struct db_conn *conn)
+{
+	return conn->in_doubt;
+}
+
 int db_write(struct db_conn *conn, db_write_fn fn, void *arg)
 {
 	int r;
 
 	if (conn->in_closure)
 		return leave(conn, conn_fail(conn, ERR_INTERNAL, "db_write inside of db_write"));
+	conn->in_doubt = false;
 	r = enter(conn);
 	if (r == 0 && db_read_only(conn->db))
 		r = conn_fail(conn, ERR_READ_ONLY, "the database is read-only");

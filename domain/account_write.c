@@ -28,7 +28,7 @@ static bool is_name_char(utf8proc_int32_t c)
 	}
 }
 
-static bool is_name(struct str s)
+bool account_name_is_formed(struct str s)
 {
 	utf8proc_int32_t c;
 	utf8proc_ssize_t n;
@@ -56,8 +56,8 @@ int account_name_fault(struct db_conn *db, struct str username, const char **ret
 	int taken;
 
 	*ret_sentence = NULL;
-	if (!is_name(username)) {
-		*ret_sentence = "Un nom d'utilisateur ne peut contenir que des lettres, des chiffres et les signes @ . + - _";
+	if (!account_name_is_formed(username)) {
+		*ret_sentence = ACCOUNT_NAME_FORM;
 		return 0; /* and so nobody has it */
 	}
 	taken = account_name_is_taken(db, username);

@@ -18,9 +18,14 @@ struct new_account {
 
 #define ACCOUNT_NAME_TAKEN "Un utilisateur avec ce nom existe déjà."
 
+#define ACCOUNT_NAME_FORM "Un nom d'utilisateur ne peut contenir que des lettres, des chiffres et les signes @ . + - _"
+
+/* Whether the text is letters, digits and numerics of any script, _ @ . + - alone, and not empty. */
+bool account_name_is_formed(struct str);
+
 /*
- * Judges a new username: letters, digits and numerics of any script, _ @ . + - alone; and nobody has it. *ret_sentence is
- * what is wrong, in French, or NULL. Its length is not looked at. Errors of db_select.
+ * Judges a new username: it has the form, and nobody has it. *ret_sentence is what is wrong, in French, or NULL. Its length
+ * is not looked at. Errors of db_select.
  */
 int account_name_fault(struct db_conn *, struct str username, const char **ret_sentence);
 

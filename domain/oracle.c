@@ -62,8 +62,8 @@ static int measure_co2(const struct oracle_subject *subject, struct reading *rea
 
 static int measure_social(const struct oracle_subject *subject, struct reading *reading)
 {
-	size_t length = str_count_chars(subject->description);
-	double people = fmin(1000, (double)(length / 10)), jobs = fmin(50, (double)(length / 100));
+	size_t length = str_count_chars(subject->description), tens = length / 10, hundreds = length / 100;
+	double people = fmin(1000, (double)tens), jobs = fmin(50, (double)hundreds);
 
 	reading->metrics[0] = (struct metric){ "people_impacted", P3, true, people };
 	reading->metrics[1] = (struct metric){ "jobs_created", P3, true, jobs };

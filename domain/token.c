@@ -76,8 +76,8 @@ static int write_token(struct str key, struct str claims, struct arena *a, struc
 int token_issue(struct str key, enum token_type type, int64_t user_id, struct instant now, int64_t lifetime_s, struct arena *a,
                 struct token *ret_token)
 {
-	int64_t issued_s = now.us / US_PER_S;
-	struct token token = { .expires_at = { (issued_s + lifetime_s) * US_PER_S }, .has_user = true, .user_id = user_id };
+	int64_t issued_s = now.us / US_PER_S, expires_s = issued_s + lifetime_s;
+	struct token token = { .expires_at = { expires_s * US_PER_S }, .has_user = true, .user_id = user_id };
 	char jti[UUID_HEX_SIZE];
 	char *claims;
 	int r = random_uuid_hex(jti);
@@ -85,7 +85,7 @@ int token_issue(struct str key, enum token_type type, int64_t user_id, struct in
 	if (r < 0)
 		return r;
 	claims = arena_printf(a, "{\"token_type\":\"%s\",\"exp\":%lld,\"iat\":%lld,\"jti\":\"%s\",\"user_id\":\"%lld\"}", type_name(type),
-	                      (long long)(issued_s + lifetime_s), (long long)issued_s, jti, (long long)user_id);
+	                      (long long)expires_s, (long long)issued_s, jti, (long long)user_id);
 	token.jti = arena_str(a, str_of(jti));
 	if (!claims || !token.jti.s)
 		return ERR_NOMEM;
@@ -102,7 +102,7 @@ static void json_release(json_t **json)
 	json_decref(*json);
 }
 
-/* The JSON object that a part holds, a new reference; NULL when it holds none. */
+/* The JSON object that a part holds, a new reference; NULL when it holds none. Integers beyond 64 bits are read as reals. */
 static json_t *part_object(struct str part, struct arena *a)
 {
 	char *bytes = arena_alloc(a, BASE64_DECODED_MAX(part.len));
@@ -112,6 +112,8 @@ static json_t *part_object(struct str part, struct arena *a)
 	if (!bytes || !base64_decode(part, BASE64_URL, bytes, &n))
 		return NULL;
 	json = json_loadb(bytes, n, JSON_ALLOW_NUL, NULL);
+	if (!json)
+		json = json_loadb(bytes, n, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
 	if (json_is_object(json))
 		return json;
 	json_decref(json);

@@ -293,6 +293,12 @@ def test_all_wrong_fields_are_told_at_once(server, database):
     assert database.count("auth_user") == 0
 
 
+def test_all_that_is_wrong_with_a_field_is_told(server):
+    answer = register(server, "deux mots" * 20, email="x" * 255)
+    assert answer.status == 400 and {name: len(texts) for name, texts in answer.json.items()} == dict(username=2, email=2)
+    assert {name: len(texts) for name, texts in register(server, "a\u0000").json.items()} == dict(username=2)
+
+
 def test_usernames_that_may_and_may_not_be(server):
     for username in ["a" * 151, "deux mots", "point!", "a/b", "😀", "e\u0301", True, ["a"], None, "a\u0000"]:
         answer = register(server, username)

@@ -252,6 +252,26 @@ def test_who_may_move(world, action):
             assert world.status(content) == before
 
 
+def test_a_move_without_a_body_does_not_look_at_one(world):
+    content = world.contents["pending"]
+    for kind, body in (("text/plain", b"x"), ("application/json", b"{"), ("application/json", b"[]")):
+        answer = world.ask("POST", f"/api/contents/{content}/publish/", "superuser", body, **{"Content-Type": kind})
+        assert answer.status == 200
+        world.database.execute("UPDATE core_educationalcontent SET status = 'pending' WHERE id = %s", content)
+        assert world.ask("POST", f"/api/contents/{content}/reject/", "superuser", body, **{"Content-Type": kind}).status in (400, 415)
+
+
+def test_a_move_is_no_page(world):
+    """Who may not move gets 403 for any method, who is signed in 405 for one that is not there."""
+    for action in (*MOVES, "mark-consumed"):
+        path = f"/api/contents/{world.contents['pending']}/{action}/"
+        for method in ("GET", "HEAD", "PUT", "DELETE"):
+            assert world.ask(method, path).status == 403
+            assert world.ask(method, path, "ordinary").status == 405
+        assert world.ask("OPTIONS", path).status == 403 and world.ask("OPTIONS", path, "ordinary").status == 200
+    assert world.ask("DELETE", "/api/cagnottes/").status == 403 and world.ask("DELETE", "/api/cagnottes/", "ordinary").status == 405
+
+
 def test_who_published_and_when_is_kept(world):
     content, staff, editor = world.contents["pending"], world.people["staff"].id, world.people["editor"].id
     row = "SELECT published_by_id, modified_by_id, published_at, updated_at FROM core_educationalcontent WHERE id = %s"

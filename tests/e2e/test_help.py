@@ -154,8 +154,11 @@ def test_engagements_of_a_help_request(world):
     world.database.insert("core_engagement", notes="for all")
     assert world.notes(f"?help_request={request}") == ["for it"]
     assert world.notes("?help_request=9999") == [] and world.notes("?help_request=" + "9" * 30) == []
-    answer = world.ask("GET", "/api/engagements/?help_request=x")
-    assert answer.status == 400 and list(answer.json) == ["help_request"]
+    assert world.notes(f"?help_request=%20{request}%20") == ["for it"]
+    assert world.notes("?help_request=-1") == [] and world.notes("?help_request=-" + "9" * 30) == []
+    for wrong in ("x", "1.0", "-", "%20", "1x"):
+        answer = world.ask("GET", f"/api/engagements/?help_request={wrong}")
+        assert answer.status == 400 and list(answer.json) == ["help_request"], wrong
 
 
 def test_offering(world):

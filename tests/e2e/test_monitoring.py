@@ -111,6 +111,13 @@ def test_two_processes_never_give_the_same_id(database, start_server):
     wait.until(lambda: database.count("monitoring_alert") == 16, 5, "all rows", 0.05)
 
 
+def test_nothing_and_zero_are_no_message_and_no_name(site):
+    for nothing in ("", 0, 0.0, None, False, [], {}):
+        for target, body in ((ALERTS, {"message": nothing}), (METRICS, {"metric": nothing, "value": 1})):
+            answer = site.post(target, body)
+            assert answer.status == 400 and list(answer.json) == ["detail"], (target, nothing)
+
+
 def test_too_much_is_refused(site):
     assert site.post(METRICS, {"metric": "LCP", "value": 1, "metadata": {"a": "x" * 9000}}).status == 400
     assert site.post(METRICS, {"metric": "LCP", "value": 1, "metadata": "x" * 70000}).status == 413

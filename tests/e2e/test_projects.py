@@ -94,6 +94,14 @@ def test_what_a_field_does_not_take(world):
         assert (answer.status, list(answer.json)) == (400, [field]), (field, value)
 
 
+def test_a_blank_price_is_none(world):
+    project = create(world, share_price="12.50", valuation_pre_money=" ")
+    assert (project["share_price"], project["valuation_pre_money"]) == ("12.50", None)
+    answer = call(world, "PATCH", f"/api/projets/{project['id']}/", body={"share_price": ""})
+    assert (answer.status, answer.json["share_price"]) == (200, None)
+    assert call(world, "PATCH", f"/api/projets/{project['id']}/", body={"donation_goal": ""}).status == 400
+
+
 def test_fields_of_staff_are_ignored_from_everybody_else(world):
     given = {"saka_score": 500, "saka_supporters_count": 7, "embedding": {"vector": [1.0]}, "coordinates_3d": {"x": 1}, "active_oracles": ["co2_avoided"]}
     for caller in ("ordinary", "founder", "superuser"):
@@ -510,5 +518,8 @@ def test_the_history_comes_in_pages(world):
 def test_pages_that_are_none(world):
     for query in ("?page=0", "?page=-1", "?page=", "?page=last", "?page=1.5", "?page_size=0", "?page_size=201", "?page_size=", "?page_size=x"):
         assert (history(world, query).status, list(history(world, query).json)) == (400, ["error"]), query
-    assert (history(world, "?page=2").status, list(history(world, "?page=2").json)) == (404, ["detail"])
+    for query in ("?page=2", "?page=" + "9" * 30):
+        assert (history(world, query).status, list(history(world, query).json)) == (404, ["detail"]), query
+    for query in ("?page=-" + "9" * 30, "?page_size=" + "9" * 30):
+        assert (history(world, query).status, list(history(world, query).json)) == (400, ["error"]), query
     assert history(world, "?page=1&page_size=200").status == 200

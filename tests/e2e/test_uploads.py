@@ -289,6 +289,15 @@ def test_other_routes_and_types_keep_their_limit(site):
     assert site.server.request("POST", "/api/projets/", {**site.person.headers, "Content-Type": "application/json"}, bytes(3 << 20)).status == 413
 
 
+def test_texts_beside_a_file_keep_their_limit(site):
+    limit = 2621440
+    assert site.project(("image", "a.gif", GIF), description="x" * (limit - 100)).status == 201
+    assert site.project(("image", "b.gif", GIF), description="x" * (limit + 1)).status == 413
+    halves = {"description": "x" * (limit // 2), "categorie": "x" * (limit // 2 + 1)}
+    assert site.project(("image", "b.gif", GIF + bytes(3 << 20)), **halves).status == 413
+    assert site.files() == ["projets/a.gif"]
+
+
 # --- trouble ---
 
 

@@ -1,11 +1,14 @@
 """PostgreSQL goes away and comes back: 503 at once meanwhile, no restart afterwards."""
 
+import os
 import signal
+import threading
 import time
 
 import pytest
 
-from lib import wait
+from lib import people, wait
+from lib.database import Database
 from lib.net import free_port
 from lib.postgres import Postgres
 from lib.proxy import Proxy
@@ -89,6 +92,39 @@ def test_a_postgresql_that_hangs(start_server, postgres):
     assert_back(server)
     server.stop()
     proxy.close()
+
+
+SLOW_COMMIT = """
+    CREATE FUNCTION slow_commit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1); RETURN NULL; END';
+    CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON core_projet DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION slow_commit();
+"""
+
+
+def test_the_file_of_a_row_whose_commit_was_not_heard_of_stays(start_server, postgres, start_proxy, folder):
+    """PostgreSQL commits what it was told to, whether or not we are there to hear it: the row is there, and needs its file."""
+    url = postgres.create_database()
+    assert run("demo", DATABASE_URL=url).returncode == 0
+    database = Database(url)
+    person = people.add_person(database, "ordinary", "ana")
+    database.connection.execute(SLOW_COMMIT)
+    proxy = start_proxy(postgres.port)
+    server = start_server(url.replace(f":{postgres.port}/", f":{proxy.port}/"), MEDIA_ROOT=os.path.join(folder, "media"))
+    body = (b'--x\r\nContent-Disposition: form-data; name="titre"\r\n\r\n1\r\n--x\r\nContent-Disposition: form-data; name="description"\r\n\r\n2\r\n'
+            b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.gif"\r\n\r\nGIF89a\x01\x00\x01\x00\x00\x00\x00;\r\n--x--\r\n')
+    answers = []
+    client = threading.Thread(target=lambda: answers.append(
+        server.request("POST", "/api/projets/", {**person.headers, "Content-Type": "multipart/form-data; boundary=x"}, body)))
+    client.start()
+    wait.until(lambda: database.execute("SELECT 1 FROM pg_stat_activity WHERE query = 'COMMIT' AND state = 'active'"), 10, "the commit")
+    proxy.cut()
+    client.join()
+    assert answers[0].status == 503
+    wait.until(lambda: database.execute("SELECT 1 FROM core_projet WHERE image = 'projets/a.gif'"), 10, "the row")
+    wait.until(lambda: server.get("/readyz").status == 200, 5, "ready again")
+    assert server.get("/media/projets/a.gif").status == 200
+    database.close()
+    server.stop()
 
 
 def test_a_stop_while_the_database_is_away(start_server, own_postgres):

@@ -128,10 +128,10 @@ static void stop(struct server *server)
 	server_destroy(server);
 }
 
-#define HEAD_OF_BODY "--x\r\nContent-Disposition: form-data; name=\"titre\"\r\n\r\n"
+#define HEAD_OF_BODY "--x\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a\"\r\n\r\n"
 #define END_OF_BODY  "\r\n--x--\r\n"
 
-/* Posts a text of n bytes as a part, in a body that ends so; chunked: its length is not announced. */
+/* Posts a file of n bytes as a part, in a body that ends so; chunked: its length is not announced. */
 static int post(struct peer *p, const char *authorization, size_t n, const char *end, bool chunked)
 {
 	struct buf b = BUF_EMPTY;
@@ -157,7 +157,7 @@ static int post(struct peer *p, const char *authorization, size_t n, const char 
 	return a.status;
 }
 
-/* Its gates and its parsing have let it pass: what the handler says of a body with a long title, or that it is not built. */
+/* Its gates and its parsing have let it pass: what the handler says of a body with a wrong file, or that it is not built. */
 static bool is_handled(int status)
 {
 	return status == 501 || status == 400 || status == 201;

@@ -89,6 +89,9 @@ static const struct field strict_list[] = {
 };
 static const struct fields strict_fields = FIELDS(struct thing, strict_list);
 
+static const struct field strict_json_list[] = { FIELD(struct thing, "extra", extra, JSON) };
+static const struct fields strict_json_fields = FIELDS(struct thing, strict_json_list);
+
 struct fixture {
 	struct arena arena;
 	struct thing thing;
@@ -369,6 +372,31 @@ static void test_fields_in__text(void **state)
 	              "123456");
 }
 
+/* Each refusal of `thing` under its own name, so many sentences. */
+static void assert_sentences(struct fixture *f, const char *member, const char *value, size_t n)
+{
+	struct body_value body CLEANUP(
+	        body_finish) = { .root = json_pack("{s:o}", member, json_loads(value, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL)) };
+	struct fields_input in = { .body = &body, .arena = &f->arena };
+	json_t *errors;
+
+	assert_int_equal(fields_read(&thing_fields, &in, &f->thing, &f->errors, NULL), ERR_INVALID);
+	errors = json_loads(f->errors.data, 0, NULL);
+	assert_int_equal(json_array_size(json_object_get(errors, member)), n);
+	json_decref(errors);
+}
+
+static void test_fields_in__limits_and_form_are_told_together(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_sentences(f, "title", "\"six\\u0000six\"", 2);
+	assert_sentences(f, "url", "\"no url of less than thirty characters\"", 2);
+	assert_sentences(f, "url", "\"no url of thirty\\u0000 characters and more\"", 3);
+	assert_sentences(f, "url", "\"no url\"", 1);
+	assert_sentences(f, "title", "\"\"", 1);
+}
+
 static void test_fields_in__text_outlives_its_body(void **state)
 {
 	struct fixture *f = *state;
@@ -480,8 +508,21 @@ static void test_fields_in__decimal(void **state)
 		assert_int_equal(f->thing.price.cents, good[i].cents);
 	}
 	REFUSE_VALUES("price", "7.015", "\"1.500\"", "12345", "\"12345.00\"", "1234567", "-1", "5000.01", "1e999", "\"nan\"", "\"sNaN\"",
-	              "\"Infinity\"", "\"\"", "\"1,5\"", "true", "[]", "{}", "1e-3", "\"1e99999999999999999999\"", "\"1e-5000000\"",
+	              "\"Infinity\"", "\"1,5\"", "true", "[]", "{}", "1e-3", "\"1e99999999999999999999\"", "\"1e-5000000\"",
 	              "99999999999999999999", "0.1e5");
+}
+
+static void test_fields_in__a_blank_decimal_is_null_where_it_may_be(void **state)
+{
+	static const char *const blanks[] = { "", " ", "\\u00a0\\t" };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < N_ELEMENTS(blanks); i++) {
+		f->thing.price.cents = 1;
+		accept(arena_printf(&f->arena, "{\"price\":\"%s\"}", blanks[i]));
+		assert_true(f->thing.price.cents == NULL_DECIMAL.cents);
+	}
+	REFUSE_VALUES("wide", "\"\"", "\" \"");
 }
 
 static void test_fields_in__wide_decimals_keep_every_digit(void **state)
@@ -713,6 +754,17 @@ static void test_fields_in__an_empty_text_in_a_form_stands_for_nothing(void **st
 	refused_(f, &strict_fields, TEXT("title=&count=&open=1"), "title count", __FILE__, __LINE__);
 }
 
+static void test_fields_in__an_empty_text_in_a_form_is_no_json(void **state)
+{
+	struct fixture *f = *state;
+
+	f->is_form = true;
+	refused("extra=", "extra");
+	refused_(f, &strict_json_fields, TEXT("extra=null"), "extra", __FILE__, __LINE__);
+	accept("extra=null");
+	assert_null(f->thing.extra.text.s);
+}
+
 static void test_fields_in__a_boolean_that_a_form_lacks_is_false(void **state)
 {
 	struct fixture *f = *state;
@@ -838,6 +890,7 @@ int main(void)
 		CASE(null_where_it_is_not_allowed),
 		CASE(null_where_it_is_allowed),
 		CASE(text),
+		CASE(limits_and_form_are_told_together),
 		CASE(text_outlives_its_body),
 		CASE(slug),
 		CASE(boolean),
@@ -845,6 +898,7 @@ int main(void)
 		CASE(a_very_long_number_is_refused),
 		CASE(float),
 		CASE(decimal),
+		CASE(a_blank_decimal_is_null_where_it_may_be),
 		CASE(wide_decimals_keep_every_digit),
 		CASE(instant),
 		CASE(date),
@@ -860,6 +914,7 @@ int main(void)
 		CASE(object),
 		CASE(forms),
 		CASE(an_empty_text_in_a_form_stands_for_nothing),
+		CASE(an_empty_text_in_a_form_is_no_json),
 		CASE(a_boolean_that_a_form_lacks_is_false),
 		CASE(a_rule_of_the_fields_own),
 		CASE(without_memory),

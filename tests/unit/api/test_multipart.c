@@ -379,6 +379,31 @@ static void test_multipart__limit_of_a_head(void **state)
 	assert_int_equal(read_as(f, TYPE, str_of(text)), ERR_INVALID);
 }
 
+/* A part with a thousand short texts in its head: each takes the room of its own length. */
+static void test_multipart__memory_of_a_head(void **state)
+{
+	struct fixture *f = *state;
+	struct buf b = BUF_EMPTY;
+	size_t before;
+
+	buf_add_text(&b, "--x|Content-Disposition: form-data; name=\"a\"");
+	for (int i = 0; i < 1000; i++)
+		buf_add_text(&b, "; b=\"\\\"\"");
+	buf_add_text(&b, "||v|--x--");
+	before = f->arena.used_bytes;
+	accept_(f, buf_view(&b), __FILE__, __LINE__);
+	assert_true(f->arena.used_bytes - before < 64 * 1024);
+	buf_finish(&b);
+}
+
+static void test_multipart__text_bytes(void **state)
+{
+	struct fixture *f = *state;
+
+	accept("--x|" FIELD_HEAD("a") "|12345|--x|" FILE_HEAD("f", "1.png") "|a file|--x|" FIELD_HEAD("a") "|\xc3\xa9|--x--");
+	assert_int_equal(f->body.text_bytes, 7);
+}
+
 static void test_multipart__without_memory(void **state)
 {
 	struct fixture *f = *state;
@@ -421,6 +446,8 @@ int main(void)
 		CASE(refuses_nesting),
 		CASE(limit_of_parts),
 		CASE(limit_of_a_head),
+		CASE(memory_of_a_head),
+		CASE(text_bytes),
 		CASE(without_memory),
 	};
 

@@ -20,12 +20,12 @@ static void test_text_form__good_emails(void **state)
 		                            "\"quoted@local\"@example.com",
 		                            "\"a\\ b\\\"\"@example.com",
 		                            "a@localhost",
-		                            "a@LOCALHOST",
 		                            "a@[127.0.0.1]",
 		                            "a@[::1]",
 		                            "a@exámple.fr",
 		                            "a@xn--exmple-qta.fr",
-		                            "a@1.22" };
+		                            "a@1.fr",
+		                            "a@b.XN--P1AI" };
 
 	(void)state;
 	check_all(is_email, good, N_ELEMENTS(good), true);
@@ -37,7 +37,7 @@ static void test_text_form__bad_emails(void **state)
 		                           ".a@b.co",  "a.@b.co",     "a..b@b.co",       "a b@b.co",     "a@b..co",      "a@-b.co",
 		                           "a@b-.co",  "a@b.co-",     "a@[127.0.0.256]", "a@[x]",        "a@[]",         "a@b co.fr",
 		                           "a@b.co\n", "\"a\"b@c.de", "\"a\"\"@c.de",    "\"a b\"@c.de", "\"a\\\"@c.de", "é@b.co",
-		                           "a@b_c.de", "a@@b.co" };
+		                           "a@b_c.de", "a@@b.co",     "a@1.22",          "a@b.c2",       "a@LOCALHOST" };
 
 	(void)state;
 	check_all(is_email, bad, N_ELEMENTS(bad), false);

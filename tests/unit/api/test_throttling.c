@@ -6,15 +6,15 @@
 #include "domain/token.h"
 #include "tests/unit/api/node.h"
 
-#define SECRET "0123456789012345678901234567890123456789012345678901"
+#define KEY     "0123456789012345678901234567890123456789012345678901"
+#define SETTING "DJANGO_SECRET_KEY=0123456789012345678901234567890123456789012345678901"
 /* Of "mot de passe": PBKDF2 with one iteration, so that the tests need not wait. */
 #define HASH "pbkdf2_sha256$1$salt$1SMn+4tyKgKMKZzbyKLWSdPWPSYK3GbTKCk5XDNNqPw="
 
 static int open_node(void **state)
 {
-	struct node *node =
-	        node_open((const char *const[]){ "DJANGO_SECRET_KEY=" SECRET, "DEBUG=1", "DISABLE_THROTTLE_FOR_TESTS=0",
-	                                         "THROTTLE_ANON=3/minute", "THROTTLE_USER=5/minute", "THROTTLE_METRICS=2/minute", NULL });
+	struct node *node = node_open((const char *const[]){ SETTING, "DEBUG=1", "DISABLE_THROTTLE_FOR_TESTS=0", "THROTTLE_ANON=3/minute",
+	                                                     "THROTTLE_USER=5/minute", "THROTTLE_METRICS=2/minute", NULL });
 
 	node_write(node, "INSERT INTO auth_user (id, password, is_superuser, is_staff, is_active, username, last_name, email, date_joined, "
 	                 "first_name) VALUES (1, '" HASH "', FALSE, TRUE, TRUE, 'ana', '', '', '2026-01-05 00:00:00', ''), (2, '" HASH
@@ -37,7 +37,7 @@ static const char *bearer(int64_t user_id)
 	struct token token;
 
 	arena_init(&arena, 1 << 20);
-	assert_int_equal(token_issue((struct str)STR(SECRET), TOKEN_ACCESS, user_id, clock_now(), 600, &arena, &token), 0);
+	assert_int_equal(token_issue((struct str)STR(KEY), TOKEN_ACCESS, user_id, clock_now(), 600, &arena, &token), 0);
 	snprintf(text, sizeof(text), "authorization: Bearer %.*s", STR_ARG(token.text));
 	arena_finish(&arena);
 	return text;

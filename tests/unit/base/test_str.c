@@ -216,6 +216,19 @@ static void test_str__to_uint(void **state)
 	assert_true(n == INT64_MAX);
 }
 
+static void test_str__whole_numbers(void **state)
+{
+	assert_true(str_is_whole_number(S("0")));
+	assert_true(str_is_whole_number(S("-99999999999999999999999")));
+	assert_true(str_is_whole_number(S("+007")));
+	assert_false(str_is_whole_number(S("")));
+	assert_false(str_is_whole_number(S("-")));
+	assert_false(str_is_whole_number(S("+-1")));
+	assert_false(str_is_whole_number(S("1.0")));
+	assert_false(str_is_whole_number(S(" 1")));
+	assert_false(str_is_whole_number(absent));
+}
+
 static void test_str__to_int(void **state)
 {
 	int64_t n = 5;
@@ -322,6 +335,7 @@ int main(void)
 		cmocka_unit_test(test_str__utf8_over_all_code_points),
 		cmocka_unit_test(test_str__counts_characters),
 		cmocka_unit_test(test_str__to_uint),
+		cmocka_unit_test(test_str__whole_numbers),
 		cmocka_unit_test(test_str__to_int),
 		cmocka_unit_test(test_str__to_double),
 		cmocka_unit_test(test_str__percent_decode),

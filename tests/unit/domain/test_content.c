@@ -258,6 +258,7 @@ static int64_t one_int(struct fixture *f, const char *sql)
 
 static void assert_contains(const char *text, const char *part)
 {
+	assert_non_null(text);
 	if (!strstr(text, part))
 		fail_msg("%s lacks %s", text, part);
 }

@@ -212,7 +212,7 @@ static void test_oracle__what_is_broken_in_the_cache_is_a_miss(void **state)
 	good = safe_cache_get(f->cache, &f->budget, "oracle_data:project:1");
 	assert_non_null(good);
 	for (size_t n = 0; n < 60; n++) {
-		memcpy(text, blob_view(good).s, n);
+		memcpy(text, good->data, n);
 		safe_cache_set(f->cache, &f->budget, "oracle_data:project:1", text, n, 60);
 		consult(f, &subject);
 		assert_json(f, "metadata.success_count", "1");

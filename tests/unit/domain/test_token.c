@@ -326,7 +326,8 @@ static void test_token__user_ids(void **state)
 		      { "true", NULL_INT },
 		      { "\" 7\"", NULL_INT },
 		      { "\"7 OR 1=1\"", NULL_INT },
-		      { "\"99999999999999999999\"", NULL_INT } };
+		      { "\"99999999999999999999\"", NULL_INT },
+		      { "99999999999999999999", NULL_INT } };
 
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
 		char claims[200];
