@@ -3,6 +3,8 @@
  * as a schema can say it. So a number may be a text, white space round a text does not count, and a boolean has many
  * spellings. What no schema can say: that an id exists, that rules over several fields hold.
  */
+#include "api/form_in.h"
+#include "api/json_in.h"
 #include "api/openapi_impl.h"
 
 /* Another way to say the same value, after the first. */
@@ -83,6 +85,17 @@ static json_t *each_schema(const struct field *f);
 /* What REFERENCES holds. */
 static const struct field one_reference = { .kind = FIELD_REFERENCE };
 
+static json_t *ids_schema(json_t *items, int64_t most)
+{
+	return json_pack("{s:s, s:o, s:I}", "type", "array", "items", items, "maxItems", (json_int_t)most);
+}
+
+/* The most that one field may have of the fields of a form: the others need some. */
+static int64_t most_of_form(const struct field *f)
+{
+	return f->max && f->max < FORM_MAX_FIELDS / 2 ? f->max : FORM_MAX_FIELDS / 2;
+}
+
 /* The one schema for a value that is no text. */
 static json_t *structure_schema(const struct field *f)
 {
@@ -92,8 +105,7 @@ static json_t *structure_schema(const struct field *f)
 	case FIELD_ROWS:
 		return list_schema(f);
 	case FIELD_REFERENCES:
-		return json_pack("{s:s, s:o, s:I}", "type", "array", "items", each_schema(&one_reference), "maxItems",
-		                 (json_int_t)(f->max ? f->max : INT32_MAX));
+		return ids_schema(each_schema(&one_reference), f->max ? f->max : JSON_MAX_VALUES);
 	case FIELD_OBJECT:
 		return object_schema(f->of, CARRIER_JSON, false);
 	case FIELD_LIST:
@@ -172,7 +184,7 @@ static json_t *form_value_schema(const struct field *f, enum openapi_carrier car
 	if (f->kind == FIELD_FILE && carrier == CARRIER_MULTIPART)
 		schema = json_pack("{s:s, s:s}", "type", "string", "format", "binary");
 	else if (f->kind == FIELD_REFERENCES)
-		schema = json_pack("{s:s, s:o}", "type", "array", "items", openapi_text_schema(&one_reference));
+		schema = ids_schema(openapi_text_schema(&one_reference), most_of_form(f));
 	else if (f->kind == FIELD_LIST)
 		schema = json_pack("{s:s, s:o}", "type", "array", "items", openapi_text_schema(f->each));
 	else

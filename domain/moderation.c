@@ -1,3 +1,7 @@
+/*
+ * Each write is one closure, which may run twice: the row, the row as it then is for the answer, and the journal. A change is one
+ * statement, in which an absent text stands for what is there, so that two at once need no lock.
+ */
 #include "domain/moderation.h"
 
 #include "base/clock.h"

@@ -21,6 +21,10 @@ THREAD = {"title": "Le verger", "project": None, "is_private": False, "participa
 MESSAGE = {"thread": 1, "content": "Bonjour à toutes", "attachment": None}  # lib/world.py makes thread and message 1
 REPORT = {"status": "reviewed", "reason": "Insultes"}
 
+MODERATION = {"report_type": "project", "target_id": "1", "reason": "Hors sujet", "status": "accepted", "resolution": "C'est vu"}
+
+CONTACT = {"name": "Ana", "email": "ana@example.org", "message": "Une question"}
+
 
 def _content():
     return {"title": "Un poème", "slug": f"poeme-{next(_numbers)}", "type": "poeme", "description": "Des vers", "external_url": "https://egoejo.example/",
@@ -75,6 +79,11 @@ GOOD = {
     "DELETE /api/chat/reports/{id}/": dict,
     "POST /api/chat/reports/{id}/review/": dict,
     "POST /api/chat/reports/{id}/dismiss/": dict,
+    "POST /api/moderation/reports/": MODERATION.copy,
+    "PUT /api/moderation/reports/{id}/": MODERATION.copy,
+    "PATCH /api/moderation/reports/{id}/": MODERATION.copy,
+    "DELETE /api/moderation/reports/{id}/": dict,
+    "POST /api/support/contact/": CONTACT.copy,
     "DELETE /api/user/data-delete/": dict,
 }
 # Lines that come with a later milestone: gates, then 501.

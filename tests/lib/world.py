@@ -17,6 +17,7 @@ OBJECTS = {
     "/api/chat/threads/": "core_chatthread",
     "/api/chat/messages/": "core_chatmessage",
     "/api/chat/reports/": "core_chatmessagereport",
+    "/api/moderation/reports/": "core_moderationreport",
 }
 WITH_SLUG = ("core_educationalcontent", "core_community")
 
@@ -28,6 +29,7 @@ class World:
         self.cast = people.add_cast(database)
         self.thread = self.make_object("/api/chat/threads/")
         self.message = self.make_object("/api/chat/messages/")
+        self.give_all(500)
         self.server = start_server(database.url, **{**SETTINGS, **settings})
         self.client = self.server.client(timeout=30)
 
@@ -47,6 +49,12 @@ class World:
         if table == "core_chatthread":
             self.join_all(number)
         return columns["slug"] if "{slug}" in pattern else number
+
+    def give_all(self, euros):
+        """Everybody has contributed so much: with 500 he has a concierge."""
+        pot = self.database.insert("core_cagnotte")
+        for person in self.cast.values():
+            self.database.insert("core_contribution", cagnotte_id=pot, user_id=person.id, montant=float(euros))
 
     def join_all(self, thread):
         """Everybody takes part in the thread, and nobody has more rights in it than the others."""

@@ -38,6 +38,13 @@ def seed(database, cast):
                                voting_method=["binary", "quadratic", "majority"][n % 3])
         option = [database.insert("core_polloption", poll_id=poll, position=k) for k in range(3)][0]
         database.insert("core_pollballot", poll_id=poll, option_id=option)
+    for n in range(12):
+        thread = database.insert("core_chatthread", title=f"Fil {n}", created_by_id=[*authors, None][n % 4])
+        for person in cast.values():
+            database.insert("core_chatmembership", thread_id=thread, user_id=person.id, role=["member", "moderator", "owner"][n % 3])
+        message = [database.insert("core_chatmessage", thread_id=thread, author_id=author, is_deleted=n % 5 == 1, deleted_at=hours_ago(n) if n % 5 == 1 else None)
+                   for author in [None, *authors]][-1]
+        database.insert("core_chatmessagereport", message_id=message, reporter_id=[*authors, None][n % 4])
     for person in cast.values():
         database.insert("core_sakatransaction", user_id=person.id)
 
@@ -54,6 +61,10 @@ def rows_of(database):
         "communities": ids(database, "core_community"),
         "communities slugs": ids(database, "core_community", "slug"),
         "polls": ids(database, "core_poll"),
+        "chat/threads": ids(database, "core_chatthread"),
+        "chat/messages": ids(database, "core_chatmessage"),
+        "chat/reports": ids(database, "core_chatmessagereport"),
+        "users": ids(database, "auth_user"),
         "audit": ids(database, "core_auditlog"),
         "monitoring": ids(database, "monitoring_alert"),
     }
