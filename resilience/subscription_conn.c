@@ -1,7 +1,9 @@
 /*
  * The connection of a subscription: AUTH and the rest as any other, then CLIENT ID, then SUBSCRIBE to all channels. It counts
  * as made when Redis has confirmed each of them; messages that come in between are handed on already.
- * The canary knows three endings: heard, missed once (perhaps late), missed twice (deaf: made again).
+ * The canary knows three endings: heard, missed once (perhaps late), missed twice (deaf: the usage is down).
+ * One that is missed may only be late; the connection is made again at once all the same: what else was published in that second is
+ * in doubt as well, and who listens is told so.
  */
 #include <stdio.h>
 #include <time.h>
@@ -152,7 +154,6 @@ int subscription_connect(struct subscription *s, uint64_t generation, int64_t de
 	s->generation = generation;
 	s->canary_at_us = s->connected_at_us;
 	s->expected = 0;
-	s->misses = 0;
 	atomic_store(&s->live, true);
 	if (s->config.on_state)
 		s->config.on_state(true, id, s->config.arg);
@@ -186,8 +187,7 @@ static void declare_deaf(struct subscription *s)
 {
 	if (s->config.canary_opens_breaker)
 		redis_report_failure(s->redis, s->config.usage, redis_failure_name(REDIS_TIMEOUT), "what is published does not arrive");
-	subscription_lose(s);
-	s->retry_at_us = 0;
+	s->misses = 0;
 }
 
 void subscription_step_canary(struct subscription *s)
@@ -198,11 +198,11 @@ void subscription_step_canary(struct subscription *s)
 		return;
 	s->canary_at_us = clock_monotonic_us() + CANARY_INTERVAL_US;
 	if (s->expected > s->heard) {
-		atomic_store(&s->live, false);
-		if (++s->misses >= CANARY_MISSES) {
+		if (++s->misses >= CANARY_MISSES)
 			declare_deaf(s);
-			return;
-		}
+		subscription_lose(s);
+		s->retry_at_us = 0;
+		return;
 	}
 	if (!redis_usable(s->redis, s->config.usage))
 		return;
