@@ -169,6 +169,15 @@ int chat_people_known(struct db_conn *db, struct arena *arena, const struct db_r
 	return r;
 }
 
+int chat_thread_participants(struct db_conn *db, struct arena *arena, int64_t thread_id, struct db_rows *ret_participants)
+{
+	struct chat_thread thread = { .id = thread_id };
+	int r = add_participants(db, arena, &thread, 1);
+
+	*ret_participants = thread.participants;
+	return r;
+}
+
 int chat_takes_part(struct db_conn *db, int64_t thread_id, int64_t user_id)
 {
 	int64_t n;

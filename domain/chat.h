@@ -104,6 +104,8 @@ int chat_message_find(struct db_conn *, struct arena *, int64_t viewer_id, int64
 /* ---- reading for the hub ---- */
 
 /* Whether the user takes part: 1, 0 (also when there is no such thread), or an error. */
+/* struct chat_participant of a thread, by their ids; none when there is no such thread. */
+int chat_thread_participants(struct db_conn *, struct arena *, int64_t thread_id, struct db_rows *ret_participants);
 int chat_takes_part(struct db_conn *, int64_t thread_id, int64_t user_id);
 
 /* Whether there is such a thread: 1, 0, or an error. */

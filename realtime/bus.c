@@ -14,7 +14,11 @@
 #include "resilience/subscription.h"
 
 #define PREFIX       "egoejo:ws:"
+#define CHAT         "chat_thread_"
+#define POLL         "poll_"
 #define CHANNEL_SIZE 64
+#define EVERYBODY    PREFIX "everybody" /* channel of all processes */
+#define LOST         "control.lost"     /* there: something was not published, have a look */
 #define QUEUE        10000
 #define QUEUE_BYTES  (64 * 1024 * 1024)
 
@@ -23,6 +27,8 @@ struct bus {
 	struct subscription *subscription;
 	struct publisher *publisher;
 	char origin[UUID_HEX_SIZE];
+	atomic_bool lost;     /* something was not published, and the others do not know */
+	int64_t next_lost_us; /* the hub's */
 };
 
 static const struct {
@@ -30,14 +36,14 @@ static const struct {
 	enum live_kind kind;
 	enum hub_target target;
 } types[] = {
-	{ "chat_message", LIVE_CHAT_MESSAGE, HUB_CHAT },      { "chat_typing", LIVE_CHAT_TYPING, HUB_CHAT },
-	{ "poll_update", LIVE_POLL_UPDATE, HUB_POLL },        { "control.members", LIVE_THREAD_MEMBERS, HUB_CHAT },
+	{ "chat_message", LIVE_CHAT_MESSAGE, HUB_CHAT },       { "chat_typing", LIVE_CHAT_TYPING, HUB_CHAT },
+	{ "poll_update", LIVE_POLL_UPDATE, HUB_POLL },         { "control.members", LIVE_THREAD_MEMBERS, HUB_CHAT },
 	{ "control.thread_gone", LIVE_THREAD_GONE, HUB_CHAT }, { "control.poll_gone", LIVE_POLL_GONE, HUB_POLL },
 };
 
 static void channel_of(enum hub_target target, int64_t id, char ret_channel[CHANNEL_SIZE])
 {
-	snprintf(ret_channel, CHANNEL_SIZE, PREFIX "%s%lld", target == HUB_CHAT ? "chat_thread_" : "poll_", (long long)id);
+	snprintf(ret_channel, CHANNEL_SIZE, PREFIX "%s%lld", target == HUB_CHAT ? CHAT : POLL, (long long)id);
 }
 
 /* ---- hearing ---- */
@@ -66,6 +72,13 @@ static bool read_envelope(const json_t *envelope, struct live_event *ret_event, 
 	return *ret_payload;
 }
 
+static bool is_lost(const json_t *envelope)
+{
+	const char *type = json_string_value(json_object_get(envelope, "type"));
+
+	return type && strcmp(type, LOST) == 0;
+}
+
 static void on_message(struct str channel, const struct redis_reply *reply, void *arg)
 {
 	struct bus *bus = arg;
@@ -75,10 +88,14 @@ static void on_message(struct str channel, const struct redis_reply *reply, void
 	struct news *news = origin && strcmp(origin, bus->origin) != 0 ? news_create(NEWS_EVENT) : NULL;
 
 	(void)channel;
-	if (news && read_envelope(envelope, &news->event, &news->payload))
-		hub_tell(bus->hub, news);
-	else
+	if (news && is_lost(envelope))
+		news->kind = NEWS_LOST;
+	else if (news && !read_envelope(envelope, &news->event, &news->payload)) {
 		news_free(news);
+		news = NULL;
+	}
+	if (news)
+		hub_tell(bus->hub, news);
 	json_decref(envelope);
 }
 
@@ -94,7 +111,60 @@ static void on_state(bool live, int64_t client_id, void *arg)
 	hub_tell(bus->hub, news);
 }
 
+/* Which group a channel is of, if any. */
+static bool group_of(struct str channel, enum hub_target *ret_target, int64_t *ret_id)
+{
+	const char *prefix = str_starts(channel, PREFIX CHAT) ? PREFIX CHAT : PREFIX POLL;
+	size_t n = strlen(prefix);
+
+	*ret_target = strcmp(prefix, PREFIX CHAT) == 0 ? HUB_CHAT : HUB_POLL;
+	return str_starts(channel, prefix) && str_to_uint((struct str){ channel.s + n, channel.len - n }, ret_id);
+}
+
+static void on_joined(struct str channel, void *arg)
+{
+	enum hub_target target;
+	struct bus *bus = arg;
+	struct news *news;
+	int64_t id;
+
+	if (!group_of(channel, &target, &id) || !(news = news_create(NEWS_JOINED)))
+		return; /* the sweep of every half minute is still to come */
+	news->target = target;
+	news->event.id = id;
+	hub_tell(bus->hub, news);
+}
+
 /* ---- telling ---- */
+
+static void note_lost(struct bus *bus, const char *channel)
+{
+	atomic_store(&bus->lost, true);
+	redis_report_fallback(bus->hub->config.redis, REDIS_CHANNELS, LOG_ERROR, "channels.send_failed", "publish", "group",
+	                      str_of(channel + sizeof(PREFIX) - 1));
+}
+
+static void on_lost(struct str channel, void *arg)
+{
+	char name[CHANNEL_SIZE];
+
+	snprintf(name, sizeof(name), "%.*s", STR_ARG(channel));
+	note_lost(arg, name);
+}
+
+void bus_tick(struct bus *bus, int64_t now_us)
+{
+	char text[100];
+	int n;
+
+	if (!bus || now_us < bus->next_lost_us || bus->hub->degraded || !redis_usable(bus->hub->config.redis, REDIS_CHANNELS) ||
+	    !atomic_exchange(&bus->lost, false))
+		return;
+	bus->next_lost_us = now_us + LOST_US;
+	n = snprintf(text, sizeof(text), "{\"v\":1,\"origin\":\"%s\",\"type\":\"" LOST "\"}", bus->origin);
+	if (!publisher_put(bus->publisher, (struct str)STR(EVERYBODY), (struct str){ text, (size_t)n }))
+		atomic_store(&bus->lost, true);
+}
 
 bool bus_publish(struct bus *bus, const struct live_event *event)
 {
@@ -107,14 +177,17 @@ bool bus_publish(struct bus *bus, const struct live_event *event)
 	if (!bus || !bus->publisher || random_uuid_hex(eid) < 0)
 		return false;
 	channel_of(types[i].target, event->id, channel);
-	buf_addf(&text, "{\"v\":1,\"eid\":\"%s\",\"origin\":\"%s\",\"group\":\"%s\",\"type\":\"%s\"", eid, bus->origin, channel + sizeof(PREFIX) - 1,
-	         types[i].type);
+	buf_addf(&text, "{\"v\":1,\"eid\":\"%s\",\"origin\":\"%s\",\"group\":\"%s\",\"type\":\"%s\"", eid, bus->origin,
+	         channel + sizeof(PREFIX) - 1, types[i].type);
 	if (event->previous != LIVE_NOT_NEW && event->kind == LIVE_CHAT_MESSAGE)
 		buf_addf(&text, ",\"prev\":%lld", (long long)event->previous);
 	buf_add_text(&text, ",\"payload\":");
 	buf_add_str(&text, event->payload.s ? event->payload : (struct str)STR("null"));
 	buf_add_char(&text, '}');
-	return !text.failed && publisher_put(bus->publisher, str_of(channel), buf_view(&text));
+	if (!text.failed && publisher_put(bus->publisher, str_of(channel), buf_view(&text)))
+		return true;
+	note_lost(bus, channel);
+	return false;
 }
 
 void bus_join(struct bus *bus, const struct group *g)
@@ -140,13 +213,22 @@ void bus_leave(struct bus *bus, const struct group *g)
 int bus_create(struct hub *hub, struct bus **ret_bus, struct error *err)
 {
 	struct bus *bus = mem_alloc(sizeof(*bus));
+	static const char *const everybody[] = { EVERYBODY };
 	struct subscription_config subscription = { .usage = REDIS_CHANNELS,
 		                                    .name = "channels",
+		                                    .channels = everybody,
+		                                    .n_channels = N_ELEMENTS(everybody),
 		                                    .canary_opens_breaker = true,
 		                                    .on_message = on_message,
 		                                    .on_state = on_state,
+		                                    .on_joined = on_joined,
 		                                    .arg = bus };
-	struct publisher_config publisher = { .usage = REDIS_CHANNELS, .name = "hub-publisher", .max_messages = QUEUE, .max_bytes = QUEUE_BYTES };
+	struct publisher_config publisher = { .usage = REDIS_CHANNELS,
+		                              .name = "hub-publisher",
+		                              .max_messages = QUEUE,
+		                              .max_bytes = QUEUE_BYTES,
+		                              .on_lost = on_lost,
+		                              .arg = bus };
 
 	if (!bus)
 		return error_set(err, ERR_NOMEM, "out of memory");

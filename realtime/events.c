@@ -85,6 +85,7 @@ void events_ask_members(struct hub *hub, struct group *g)
 		if (s->user != NULL_INT)
 			job->members[job->n_members++].user = s->user;
 	g->checking = true;
+	g->members_unknown = false;
 	lookup_ask(hub->lookup, job);
 }
 
@@ -202,6 +203,12 @@ static void append_found(struct hub *hub, struct group *g, struct job *job)
 
 static void found_members(struct group *g, const struct job *job)
 {
+	if (job->error == ERR_NOT_FOUND)
+		group_close_all(g, CLOSE_NOT_FOUND, "not_found");
+	g->members_unknown = job->error && job->error != ERR_NOT_FOUND; /* asked again in a moment; nothing is sent until it is known */
+	g->checking = g->members_unknown;
+	if (job->error)
+		return;
 	for (size_t i = 0; i < job->n_members; i++) {
 		struct session *next;
 
@@ -224,6 +231,8 @@ static void found_thread(struct hub *hub, struct group *g, struct job *job)
 	append_found(hub, g, job);
 	if (job->kind == JOB_SWEEP)
 		g->swept_at = job->until;
+	else if (job->complete && job->up_to > g->last_id)
+		g->last_id = job->up_to; /* that one is gone: nobody need wait for it */
 }
 
 static void found_poll(struct hub *hub, struct group *g, struct job *job)
@@ -241,10 +250,7 @@ void event_found(struct hub *hub, struct group *g, struct job *job)
 	if (job->kind == JOB_GAP)
 		g->filling = false;
 	if (job->kind == JOB_MEMBERS) {
-		g->members_unknown = job->error; /* asked again in a moment; nothing is sent until it is known */
-		g->checking = g->members_unknown;
-		if (!job->error)
-			found_members(g, job);
+		found_members(g, job);
 	} else if (job->kind == JOB_POLL) {
 		found_poll(hub, g, job);
 	} else {

@@ -38,6 +38,7 @@ struct group *group_get(struct hub *hub, enum hub_target target, int64_t id)
 	g->last_id = -1;
 	g->pending_end = &g->pending;
 	g->empty_since_us = clock_monotonic_us();
+	g->next_sweep_us = g->empty_since_us + (hub->degraded ? SWEEP_AWAY_US : SWEEP_US);
 	*at = g;
 	return g;
 }
@@ -175,10 +176,15 @@ uint64_t digest_of(struct str text)
 
 /* ---- time ---- */
 
+/* Who is still a member comes first: what is found is not for those who are no more. */
 static void ask_sweep(struct hub *hub, struct group *g)
 {
-	struct job *job = job_create(g->target == HUB_CHAT ? JOB_SWEEP : JOB_POLL, NULL, g);
+	struct job *job;
 
+	if (g->target == HUB_CHAT && !g->checking && (hub->degraded || g->members_doubtful))
+		events_ask_members(hub, g);
+	g->members_doubtful = false;
+	job = job_create(g->target == HUB_CHAT ? JOB_SWEEP : JOB_POLL, NULL, g);
 	if (!job)
 		return;
 	job->after = g->last_id;

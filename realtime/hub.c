@@ -88,13 +88,10 @@ static void found_handshake(struct hub *hub, struct session *s, struct job *job)
 	if (g && !job->error && !job->verdict) {
 		if (g->target == HUB_CHAT && g->last_id < 0) {
 			g->last_id = job->last_id;
-			g->swept_at = (struct instant){ clock_now().us - 10 * US_PER_S };
-			g->next_sweep_us = clock_monotonic_us() + SWEEP_US;
+			g->swept_at = (struct instant){ clock_now().us - US_PER_S };
 		}
-		if (g->target == HUB_POLL && !g->poll_digest) {
+		if (g->target == HUB_POLL && !g->poll_digest)
 			g->poll_digest = job->digest;
-			g->next_sweep_us = clock_monotonic_us() + SWEEP_US;
-		}
 		events_go_on(hub, g);
 	}
 	session_adopt(s, job);
@@ -119,13 +116,31 @@ static void found(struct hub *hub, struct job *job)
 	job_free(job);
 }
 
+/* Something may have been missed: all groups are swept at once. */
+static void sweep_all(struct hub *hub)
+{
+	for (size_t i = 0; i < GROUP_BUCKETS; i++) {
+		for (struct group *g = hub->groups[i]; g; g = g->next_in_bucket) {
+			g->next_sweep_us = 0;
+			g->members_doubtful = g->target == HUB_CHAT;
+		}
+	}
+}
+
 /* Redis is back, or gone: sweeps at once, and then as often as that state wants. */
 static void note_bus(struct hub *hub, bool live)
 {
 	hub->degraded = !live;
-	for (size_t i = 0; i < GROUP_BUCKETS; i++)
-		for (struct group *g = hub->groups[i]; g; g = g->next_in_bucket)
-			g->next_sweep_us = 0;
+	sweep_all(hub);
+}
+
+/* What was published between the group's first session and now went by unheard. */
+static void note_joined(struct hub *hub, enum hub_target target, int64_t id)
+{
+	struct group *g = group_find(hub, target, id);
+
+	if (g)
+		g->next_sweep_us = 0;
 }
 
 static void hear(struct hub *hub, struct news *news)
@@ -145,6 +160,12 @@ static void hear(struct hub *hub, struct news *news)
 		break;
 	case NEWS_BUS:
 		note_bus(hub, news->live);
+		break;
+	case NEWS_JOINED:
+		note_joined(hub, news->target, news->event.id);
+		break;
+	case NEWS_LOST:
+		sweep_all(hub);
 		break;
 	case NEWS_DRAIN:
 		hub->drain_from_us = clock_monotonic_us();
@@ -197,6 +218,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 	holds_tick(hub, now_us);
 	lingerers_tick(hub, now_us);
 	groups_tick(hub, now_us);
+	bus_tick(hub->bus, now_us);
 	if (hub->drain_from_us)
 		drain(hub, now_us);
 	if (now_us - hub->sessions_ticked_us < SESSIONS_US)

@@ -39,7 +39,8 @@
 #define SWEEP_US        (30 * US_PER_S)
 #define TICK_US         (50 * US_PER_MS)
 #define SESSIONS_US     (500 * US_PER_MS) /* between looks at the sessions' clocks */
-#define DIGESTS         64
+#define DIGESTS         256
+#define LOST_US         US_PER_S /* between two words to the others that they were not told something */
 
 enum entry_kind {
 	ENTRY_END,     /* the empty one at the end */
@@ -91,6 +92,7 @@ struct group {
 	bool filling;              /* chat: a gap is being read */
 	bool checking;             /* members are being read: nothing is sent until it is known who they are */
 	bool members_unknown;      /* … and could not be: asked again at the next tick */
+	bool members_doubtful;     /* a word about them may have been missed: the next sweep asks */
 	struct pending *pending, **pending_end;
 	struct instant swept_at;   /* edits until then have been seen */
 	uint64_t poll_digest;      /* of the poll's last payload; 0: none yet */
@@ -192,6 +194,7 @@ struct job {
 	uint16_t verdict;   /* close code, 0: welcome */
 	struct instant token_expires, until;
 	int64_t last_id;
+	bool complete; /* messages: all that there were */
 	struct found *found, **found_end;
 	int n_found;
 	struct blob *poll;
@@ -204,7 +207,16 @@ struct group_member {
 };
 
 /* What other threads tell the hub. */
-enum news_kind { NEWS_TAKE, NEWS_EVENT, NEWS_ANSWERED, NEWS_JOB, NEWS_BUS, NEWS_DRAIN };
+enum news_kind {
+	NEWS_TAKE,
+	NEWS_EVENT,
+	NEWS_ANSWERED,
+	NEWS_JOB,
+	NEWS_BUS,    /* the subscription is live, or not */
+	NEWS_JOINED, /* from now on what is published for the group is heard */
+	NEWS_LOST,   /* another process could not publish something */
+	NEWS_DRAIN,
+};
 
 struct news {
 	struct news *next;
@@ -214,7 +226,8 @@ struct news {
 	struct blob *payload;
 	uint64_t request; /* ANSWERED */
 	struct job *job;
-	bool live; /* BUS: the subscription's state, when event.payload is absent */
+	bool live; /* BUS */
+	enum hub_target target; /* JOINED, with event.id */
 };
 
 /* Who has how many sockets. */
@@ -369,6 +382,8 @@ int bus_create(struct hub *, struct bus **, struct error *);
 bool bus_publish(struct bus *, const struct live_event *);
 void bus_join(struct bus *, const struct group *);
 void bus_leave(struct bus *, const struct group *);
+/* What could not be published is found by the others' sweeps: they are told to look, once they can be. */
+void bus_tick(struct bus *, int64_t now_us);
 void bus_destroy(struct bus *);
 
 #endif

@@ -117,7 +117,10 @@ static int find_new(struct lookup *l, struct job *job, int64_t up_to, int limit)
 	struct db_rows rows;
 	int r = chat_messages_between(l->db, &l->arena, job->id, job->after, up_to, limit, &rows);
 
-	return r < 0 ? r : add_rows(l, job, &rows, true);
+	if (r < 0)
+		return r;
+	job->complete = rows.n < (size_t)limit;
+	return add_rows(l, job, &rows, true);
 }
 
 static int find_changed(struct lookup *l, struct job *job, int64_t after, int64_t up_to, int limit)
@@ -255,15 +258,25 @@ static int check_again(struct lookup *l, struct job *job)
 	return r < 0 ? r : 0;
 }
 
+static int compare_ids(const void *user, const void *participant)
+{
+	const struct chat_participant *p = participant;
+	int64_t id = *(const int64_t *)user;
+
+	return (id > p->person.id) - (id < p->person.id);
+}
+
 static int find_members(struct lookup *l, struct job *job)
 {
-	int r = 0;
+	struct db_rows participants;
+	int r = chat_thread_participants(l->db, &l->arena, job->id, &participants);
 
-	for (size_t i = 0; i < job->n_members && r >= 0; i++) {
-		r = chat_takes_part(l->db, job->id, job->members[i].user);
-		job->members[i].takes_part = r > 0;
-	}
-	return r < 0 ? r : 0;
+	if (r == 0 && !participants.n && chat_thread_exists(l->db, job->id) == 0)
+		return ERR_NOT_FOUND;
+	for (size_t i = 0; i < job->n_members && r == 0; i++)
+		job->members[i].takes_part = participants.n && bsearch(&job->members[i].user, participants.items, participants.n,
+		                                                       sizeof(struct chat_participant), compare_ids);
+	return r;
 }
 
 static int perform(struct lookup *l, struct job *job)
