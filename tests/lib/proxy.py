@@ -4,6 +4,7 @@ A TCP proxy that fails on command, between the program and a server.
 Modes: pass; silent (accepts, swallows, never answers); reset (cuts the answer after its first bytes with RST);
 drip (one byte of the answer every 100 ms); deaf (a connection that has subscribed gets nothing any more, the others do);
 refuse (no listener, and what was open is reset). A change counts at once, for connections that are open too.
+deafen() makes those deaf that have subscribed by now, and no others.
 """
 
 import socket
@@ -22,6 +23,7 @@ class Proxy:
         self._lock = threading.Lock()
         self._connections = set()
         self._subscribed = set()
+        self._deafened = set()
         self._listener = None
         self._closed = False
         self.port = 0
@@ -69,6 +71,7 @@ class Proxy:
         with self._lock:
             self._connections.discard(pair)
             self._subscribed.discard(pair)
+            self._deafened.discard(pair)
         for s in pair:
             try:
                 s.shutdown(socket.SHUT_RD)  # wakes the thread that reads it
@@ -101,7 +104,7 @@ class Proxy:
         self._end(pair)
 
     def _forward(self, pair, client, data):
-        if self.mode == "silent" or (self.mode == "deaf" and pair in self._subscribed):
+        if self.mode == "silent" or pair in self._deafened or (self.mode == "deaf" and pair in self._subscribed):
             return
         if self.mode == "reset":
             client.sendall(data[:max(1, len(data) // 2)])
@@ -123,6 +126,10 @@ class Proxy:
         elif self._listener is None:
             self._listen()
         return previous
+
+    def deafen(self):
+        with self._lock:
+            self._deafened |= self._subscribed
 
     def _stop_listening(self):
         if self._listener:

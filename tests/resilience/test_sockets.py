@@ -1,0 +1,439 @@
+"""
+Chat and polls over several processes that share a database and a Redis, whatever becomes of the latter: nothing is lost, doubled
+or out of order, and no socket is closed because of Redis.
+"""
+
+import json
+import threading
+import time
+
+import pytest
+
+from lib import people, wait
+from lib.database import NOW, Database
+from lib.live import Sockets
+
+JSON = {"Content-Type": "application/json"}
+SWEEP = 2.0  # seconds within which a process learns from the database what Redis did not tell
+MENDED = 3.0  # seconds after which nothing is wrong any more with a subscription that went deaf
+LIMIT = 0.25  # seconds that Redis may cost a request
+
+
+@pytest.fixture
+def sockets():
+    made = Sockets()
+    yield made
+    made.close()
+
+
+class World:
+    """Some processes, people, threads and polls."""
+
+    def __init__(self, url, start, sockets, members=3):
+        self.url, self.start, self.sockets = url, start, sockets
+        self.database = Database(url)
+        self.people = [people.add_person(self.database, "ordinary", f"person-{n}") for n in range(members)]
+        self.servers = []
+
+    def add_server(self):
+        self.servers.append(self.start())
+        return self.servers[-1]
+
+    def add_thread(self, creator=0):
+        thread = self.database.insert("core_chatthread", created_by_id=self.people[creator].id)
+        self.database.execute("INSERT INTO core_chatmembership (role, joined_at, thread_id, user_id) SELECT 'member', %s, CAST(%s AS bigint), id FROM auth_user",
+                              NOW, thread)
+        return thread
+
+    def call(self, server, method, path, body=None, person=0, status=200, client=None):
+        data = None if body is None else json.dumps(body).encode()
+        answer = (client or server).request(method, "/api/" + path, {**self.people[person].headers, **(JSON if data else {})}, data)
+        assert answer.status == status, f"{method} {path}: {answer.status} {answer.text}"
+        return answer.json if answer.body else None
+
+    def post(self, server, thread, content="Bonjour", person=0, client=None):
+        """Posts a message; its id."""
+        return self.call(server, "POST", "chat/messages/", {"thread": thread, "content": content}, person, 201, client)["id"]
+
+    def post_promptly(self, server, thread):
+        began = time.monotonic()
+        number = self.post(server, thread)
+        took = time.monotonic() - began
+        assert took < 2 * LIMIT, f"a post took {took * 1000:.0f} ms"
+        return number
+
+    def open(self, server, thread, person=1, last_message_id=None):
+        return self.sockets.open(server, f"chat/{thread}/", self.people[person].id, last_message_id)
+
+    def make_poll(self, server):
+        body = {"title": "Le lieu", "question": "Où ?", "status": "open", "options": [{"label": "ici"}, {"label": "ailleurs"}]}
+        return self.call(server, "POST", "polls/", body, status=201)
+
+    def ids(self, thread):
+        return [row[0] for row in self.database.execute("SELECT id FROM core_chatmessage WHERE thread_id = %s ORDER BY id", thread)]
+
+
+@pytest.fixture
+def pair(start_server, database, redis_server, watch, sockets):
+    """Two processes."""
+    world = World(database.url, lambda: start_server(database.url, redis=redis_server), sockets)
+    for _ in range(2):
+        watch(world.add_server()).wait_up(5)
+    yield world
+    world.database.close()
+
+
+@pytest.fixture
+def chat(pair):
+    """The pair, a thread, and a socket on each process."""
+    pair.thread = pair.add_thread()
+    pair.here, pair.there = (pair.open(server, pair.thread) for server in pair.servers)
+    warm_up(pair)
+    return pair
+
+
+def warm_up(world):
+    """A message from each to each has arrived: both are subscribed."""
+    for server in world.servers:
+        number = world.post(server, world.thread)
+        for socket in (world.here, world.there):
+            socket.wait_message(number)
+
+
+def assert_complete(world, *watchers, thread=None, timeout=10.0):
+    """Each socket has been told each message of the thread once, in order, and is open."""
+    expected = world.ids(thread or world.thread)
+    for socket in watchers:
+        world.sockets.wait(lambda s=socket: s.code is not None or expected[-1] in s.messages(), timeout, "the last message")
+        assert socket.messages() == expected
+        assert socket.code is None
+
+
+# --- in peace ---
+
+
+def test_what_one_process_does_the_sockets_of_the_other_hear(chat):
+    one, other = chat.servers
+    number = chat.post(one, chat.thread, "Salut é < 😀")
+    told = [s.wait_message(number) for s in (chat.here, chat.there)]
+    assert told[0] == told[1] and told[0]["content"] == "Salut é < 😀"
+    chat.call(other, "PATCH", f"chat/messages/{number}/", {"content": "autre"})
+    for socket in (chat.here, chat.there):
+        assert socket.wait("chat_message", lambda m: m["id"] == number and m["content"] == "autre")["edited_at"]
+    chat.call(one, "DELETE", f"chat/messages/{number}/", status=204)
+    for socket in (chat.here, chat.there):
+        assert socket.wait("chat_message", lambda m: m["id"] == number and m["is_deleted"])["content"] == ""
+    chat.here.send(type="typing", is_typing=True)
+    for socket in (chat.here, chat.there):
+        assert socket.wait("chat_typing") == {"user_id": chat.people[1].id, "is_typing": True}
+    chat.here.close()
+    assert chat.there.wait("chat_typing", lambda t: not t["is_typing"])["user_id"] == chat.people[1].id
+
+
+def test_polls_cross_over(pair):
+    one, other = pair.servers
+    poll = pair.make_poll(one)
+    here, there = (pair.sockets.open(server, f"polls/{poll['id']}/") for server in pair.servers)
+    pair.call(other, "POST", f"polls/{poll['id']}/vote/", {"options": [poll["options"][0]["id"]]}, person=2)
+    told = [s.wait("poll_update", lambda p: p["options"][0]["votes"] == 1) for s in (here, there)]
+    assert told[0] == told[1]
+    pair.call(one, "DELETE", f"polls/{poll['id']}/", status=204)
+    assert here.wait_closed() == there.wait_closed() == 4404
+
+
+def test_who_is_removed_is_closed_everywhere(chat):
+    one, _ = chat.servers
+    gone = [chat.open(server, chat.thread, person=2) for server in chat.servers]
+    keep = [chat.people[n].id for n in (0, 1)]
+    chat.call(one, "PATCH", f"chat/threads/{chat.thread}/", {"participant_ids": keep})
+    assert [s.wait_closed() for s in gone] == [4403, 4403]
+    number = chat.post(one, chat.thread)
+    chat.there.wait_message(number)
+    assert all(number not in s.messages() for s in gone)
+    chat.call(one, "DELETE", f"chat/threads/{chat.thread}/", status=204)
+    assert chat.here.wait_closed() == chat.there.wait_closed() == 4404
+
+
+def test_a_socket_misses_nothing_while_its_process_subscribes(pair):
+    """The first socket on a thread: what is published before Redis has the subscription is found all the same, soon."""
+    one, other = pair.servers
+    for _ in range(8):
+        thread = pair.add_thread()
+        posted = []
+        poster = threading.Thread(target=lambda t=thread: [posted.append(pair.post(one, t)) for _ in range(6)])
+        poster.start()
+        wait.until(lambda: posted, 10, "a message", 0.001)
+        socket = pair.open(other, thread, last_message_id=0)
+        poster.join()
+        socket.wait_message(posted[-1], SWEEP)
+        assert socket.messages() == posted
+
+
+# --- without Redis ---
+
+
+def test_channels_fallback_on_redis_failure(chat, redis_server, watch):
+    one, other = chat.servers
+    looks = [watch(s) for s in chat.servers]
+    for _ in range(2):
+        redis_server.kill()
+        for look in looks:
+            look.wait_down(timeout=3)
+        for server in (one, other, one):
+            number, posted = chat.post_promptly(server, chat.thread), time.monotonic()
+            own, foreign = (chat.here, chat.there) if server is one else (chat.there, chat.here)
+            own.wait_message(number, 0.9)  # before any sweep could have told it
+            foreign.wait_message(number, SWEEP + posted - time.monotonic())
+        assert one.events("channels.send_failed")[0]["group"] == f"chat_thread_{chat.thread}"
+        redis_server.start()
+        for look in looks:
+            look.wait_up(5)
+        number = chat.post(one, chat.thread)
+        chat.there.wait_message(number, SWEEP)
+    assert_complete(chat, chat.here, chat.there)
+
+
+def test_what_an_outage_hid_is_told(chat, redis_server, watch):
+    """Edits, votes, removals and deletions that no process was told of."""
+    one, other = chat.servers
+    poll = chat.make_poll(one)
+    voters = chat.sockets.open(other, f"polls/{poll['id']}/")
+    second = chat.add_thread()
+    doomed, left = chat.open(other, second), chat.open(other, chat.thread, person=2)
+    number = chat.post(one, chat.thread)
+    chat.there.wait_message(number)
+    redis_server.kill()
+    for server in chat.servers:
+        watch(server).wait_down(timeout=3)
+    late = chat.open(other, chat.thread)  # opened in the outage
+    later = chat.open(other, chat.add_thread())
+    chat.call(one, "PATCH", f"chat/messages/{number}/", {"content": "autre"})
+    chat.there.wait("chat_message", lambda m: m["content"] == "autre", SWEEP)
+    chat.call(one, "POST", f"polls/{poll['id']}/vote/", {"options": [poll["options"][1]["id"]]})
+    voters.wait("poll_update", lambda p: p["options"][1]["votes"] == 1, SWEEP)
+    chat.call(one, "DELETE", f"chat/threads/{second}/", status=204)
+    assert doomed.wait_closed(SWEEP) == 4404
+    chat.call(one, "PATCH", f"chat/threads/{chat.thread}/", {"participant_ids": [chat.people[n].id for n in (0, 1)]})
+    assert left.wait_closed(SWEEP) == 4403
+    number = chat.post(one, chat.thread)
+    late.wait_message(number, SWEEP)
+    number = chat.post(one, int(later.path.split("/")[1]))
+    later.wait_message(number, SWEEP)
+
+
+def test_a_redis_that_hangs_and_one_that_comes_back_empty(chat, redis_server, watch):
+    one, other = chat.servers
+    redis_server.pause()
+    numbers = [chat.post_promptly(server, chat.thread) for server in (one, other) * 3]
+    for socket in (chat.here, chat.there):
+        socket.wait_message(numbers[-1], SWEEP)
+    for server in chat.servers:
+        watch(server).wait_down(timeout=3)
+    chat.there.wait_message(chat.post_promptly(one, chat.thread), SWEEP)
+    redis_server.resume()
+    for server in chat.servers:
+        watch(server).wait_up(5)
+    warm_up(chat)
+    redis_server.restart()  # so fast that perhaps nobody saw it away
+    numbers = [chat.post_promptly(server, chat.thread) for server in (one, other) * 3]
+    for socket in (chat.here, chat.there):
+        socket.wait_message(numbers[-1], SWEEP + 1)
+    assert_complete(chat, chat.here, chat.there)
+
+
+def test_only_one_process_has_lost_redis(start_server, database, redis_server, start_proxy, watch, sockets):
+    """The others do not know that they are not told: they must hear of it when it is back, not at the next sweep in half a minute."""
+    proxy = start_proxy(redis_server.port)
+    urls = [proxy.url(), redis_server.url]
+    world = World(database.url, lambda: start_server(database.url, redis=urls[len(world.servers)]), sockets)
+    one, other = world.add_server(), world.add_server()
+    for server in (one, other):
+        watch(server).wait_up(5)
+    world.thread = world.add_thread()
+    world.here, world.there = (world.open(s, world.thread) for s in (one, other))
+    warm_up(world)
+    proxy.set_mode("refuse")
+    watch(one).wait_down(timeout=3)
+    number = world.post(one, world.thread)
+    world.here.wait_message(number, 1)
+    proxy.set_mode("pass")
+    watch(one).wait_up(5)
+    world.there.wait_message(number, SWEEP)
+    assert_complete(world, world.here, world.there)
+    world.database.close()
+
+
+def test_a_deaf_subscription_is_mended(start_server, database, redis_server, start_proxy, watch, sockets):
+    """PING answers, commands work, and nothing that is published comes to this connection any more."""
+    proxy = start_proxy(redis_server.port)
+    urls = [redis_server.url, proxy.url()]
+    world = World(database.url, lambda: start_server(database.url, redis=urls[len(world.servers)]), sockets)
+    one, other = world.add_server(), world.add_server()
+    look = watch(other)
+    for server in (one, other):
+        watch(server).wait_up(5)
+    world.thread = world.add_thread()
+    world.here, world.there = (world.open(s, world.thread) for s in (one, other))
+    warm_up(world)
+    for _ in range(3):
+        wait.until(lambda: (look.health()["redis"]["channels"]["canary_ms"] or 0) < 900, 5, "a canary")
+        proxy.deafen()
+        began = time.monotonic()
+        number = world.post(one, world.thread)
+        world.there.wait_message(number, MENDED)
+        told = time.monotonic() - began
+        # From now on what is published arrives, and not only what a sweep finds.
+        wait.until(lambda: _hears(world), MENDED, "a frame that only Redis can have brought", 0.05)
+        print(f"deaf: told after {told:.2f} s, mended after {time.monotonic() - began:.2f} s")
+        assert time.monotonic() - began < MENDED + 0.3
+    assert_complete(world, world.here, world.there)
+    world.database.close()
+
+
+def _hears(world):
+    """Typing frames are not repaired: one that comes from the other process came by way of Redis."""
+    seen = len(world.there.frames)
+    world.here.send(type="typing", is_typing=True)
+    try:
+        world.there.wait("chat_typing", lambda t: t["user_id"] == world.here.user, 0.1, seen)
+        return True
+    except AssertionError:
+        return False
+
+
+# --- everything at once ---
+
+
+class Follower:
+    """A client that stays on a thread, whatever becomes of its connections."""
+
+    def __init__(self, thread, person):
+        self.thread, self.person = thread, person
+        self.sockets = []
+
+    def messages(self):
+        return [number for s in self.sockets for number in s.messages()]
+
+    def wanted(self, server):
+        seen = self.messages()
+        return server, f"chat/{self.thread}/", self.person.id, seen[-1] if seen else None
+
+
+class Crowd:
+    """Followers spread over processes; those whose process dies go to the others and resume."""
+
+    def __init__(self, world, followers):
+        self.world, self.followers = world, followers
+        self.server_of = {}
+
+    def spread(self, followers, servers):
+        wanted = [f.wanted(servers[n % len(servers)]) for n, f in enumerate(followers)]
+        for n, (follower, socket) in enumerate(zip(followers, self.world.sockets.open_all(wanted))):
+            follower.sockets.append(socket)
+            self.server_of[follower] = servers[n % len(servers)]
+
+    def flee(self, server, others):
+        """The process was killed."""
+        lost = [f for f, s in self.server_of.items() if s is server]
+        self.world.sockets.wait(lambda: all(f.sockets[-1].code is not None for f in lost), 5, "the sockets of the dead process")
+        self.spread(lost, others)
+        return len(lost)
+
+    def closed(self):
+        return [f.sockets[-1].code for f in self.followers if f.sockets[-1].code is not None]
+
+
+class Writers:
+    """People who post all the time, each on any process that lives."""
+
+    PAUSE = 0.05
+
+    def __init__(self, world, threads, n=10):
+        self.world, self.threads = world, threads
+        self.servers = list(world.servers)
+        self.failures, self.took, self.posted = [], [], 0
+        self._stop = threading.Event()
+        self._writers = [threading.Thread(target=self._write, args=(i,)) for i in range(n)]
+
+    def _write(self, number):
+        clients, turn = {}, number
+        while not self._stop.wait(self.PAUSE):
+            turn += 1
+            server = self.servers[turn % len(self.servers)]
+            began = time.monotonic()
+            try:
+                if server not in clients:
+                    clients[server] = server.client()
+                self.world.post(server, self.threads[turn % len(self.threads)], f"message {turn} de {number}", number, clients[server])
+                self.took.append(time.monotonic() - began)
+                self.posted += 1
+            except Exception as problem:  # of a process that is being killed; of any other it is a failure
+                clients.pop(server, None)
+                if server in self.servers and server.process.poll() is None:
+                    self.failures.append(repr(problem))
+
+    def go_on(self, n):
+        """So many more messages are posted."""
+        reached = self.posted + n
+        wait.until(lambda: self.posted >= reached, 30, f"{n} more messages")
+
+    def __enter__(self):
+        for w in self._writers:
+            w.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for w in self._writers:
+            w.join()
+
+
+OUTAGES = [
+    ("killed", lambda redis: redis.kill(), lambda redis: redis.start()),
+    ("stopped", lambda redis: redis.pause(), lambda redis: redis.resume()),
+    ("restarted", lambda redis: redis.restart(), lambda redis: None),
+] * 2
+
+
+def test_chaos(start_server, postgres, postgres_template, redis_server, watch, sockets):
+    """Three processes, sixty clients, ten writers: Redis fails again and again, and a process is killed in the middle of it."""
+    url = postgres.create_database(postgres_template)
+    world = World(url, lambda: start_server(url, redis=redis_server), sockets, members=10)
+    for _ in range(3):
+        watch(world.add_server()).wait_up(5)
+    threads = [world.add_thread() for _ in range(6)]
+    crowd = Crowd(world, [Follower(threads[n % 6], world.people[n % 10]) for n in range(60)])
+    crowd.spread(crowd.followers, world.servers)
+    with Writers(world, threads) as writers:
+        writers.go_on(200)
+        baseline = max(writers.took)
+        for n, (name, fail, mend) in enumerate(OUTAGES):
+            fail(redis_server)
+            if name != "restarted":
+                for server in writers.servers:
+                    watch(server).wait_down(timeout=4)
+            writers.go_on(40)
+            if n in (1, 3):
+                victim = world.servers[n - 1]
+                writers.servers = [s for s in writers.servers if s is not victim]
+                victim.kill()
+                assert crowd.flee(victim, writers.servers)
+                writers.go_on(20)
+            mend(redis_server)
+            for server in writers.servers:
+                watch(server).wait_up(5)
+            if n == 1:
+                writers.servers = writers.servers + [world.add_server()]
+            writers.go_on(40)
+            assert crowd.closed() == [], name
+    slowest = max(writers.took)
+    print(f"\n{writers.posted} messages, slowest post {slowest * 1000:.0f} ms (without an outage {baseline * 1000:.0f} ms)")
+    assert writers.failures == []
+    expected = {thread: world.ids(thread) for thread in threads}
+    for follower in crowd.followers:
+        sockets.wait(lambda f=follower: expected[f.thread][-1] in f.messages(), 35, "the last message")
+        assert follower.messages() == expected[follower.thread]
+    assert crowd.closed() == []
+    assert sum(map(len, expected.values())) >= writers.posted
+    assert slowest <= LIMIT or slowest - baseline <= LIMIT
+    world.database.close()
