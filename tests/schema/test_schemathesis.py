@@ -45,8 +45,13 @@ def seed(database, cast):
         message = [database.insert("core_chatmessage", thread_id=thread, author_id=author, is_deleted=n % 5 == 1, deleted_at=hours_ago(n) if n % 5 == 1 else None)
                    for author in [None, *authors]][-1]
         database.insert("core_chatmessagereport", message_id=message, reporter_id=[*authors, None][n % 4])
+    for n, status in enumerate(["pending", "accepted", "rejected"] * 2):
+        database.insert("core_moderationreport", report_type=["message", "user", "poll", "project"][n % 4], status=status,
+                        reporter_id=[*authors, None][n % 4], resolved_by_id=None if status == "pending" else cast["staff"].id)
+    pot = database.insert("core_cagnotte")
     for person in cast.values():
         database.insert("core_sakatransaction", user_id=person.id)
+    database.insert("core_contribution", cagnotte_id=pot, user_id=cast["staff"].id, montant=500.0)  # staff have a concierge, others none
 
 
 def ids(database, table, column="id"):
@@ -65,6 +70,7 @@ def rows_of(database):
         "chat/messages": ids(database, "core_chatmessage"),
         "chat/reports": ids(database, "core_chatmessagereport"),
         "users": ids(database, "auth_user"),
+        "moderation": ids(database, "core_moderationreport"),
         "audit": ids(database, "core_auditlog"),
         "monitoring": ids(database, "monitoring_alert"),
     }
