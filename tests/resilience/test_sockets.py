@@ -241,11 +241,12 @@ def test_a_redis_that_hangs_and_one_that_comes_back_empty(chat, redis_server, wa
     assert_complete(chat, chat.here, chat.there)
 
 
-def test_only_one_process_has_lost_redis(start_server, database, redis_server, start_proxy, watch, sockets):
+def test_only_one_process_has_lost_redis(start_server, new_database, redis_server, start_proxy, watch, sockets):
     """The others do not know that they are not told: they must hear of it when it is back, not at the next sweep in half a minute."""
+    url = new_database("empty")
     proxy = start_proxy(redis_server.port)
     urls = [proxy.url(), redis_server.url]
-    world = World(database.url, lambda: start_server(database.url, redis=urls[len(world.servers)]), sockets)
+    world = World(url, lambda: start_server(url, redis=urls[len(world.servers)]), sockets)
     one, other = world.add_server(), world.add_server()
     for server in (one, other):
         watch(server).wait_up(5)
@@ -263,11 +264,12 @@ def test_only_one_process_has_lost_redis(start_server, database, redis_server, s
     world.database.close()
 
 
-def test_a_deaf_subscription_is_mended(start_server, database, redis_server, start_proxy, watch, sockets):
+def test_a_deaf_subscription_is_mended(start_server, new_database, redis_server, start_proxy, watch, sockets):
     """PING answers, commands work, and nothing that is published comes to this connection any more."""
+    url = new_database("empty")
     proxy = start_proxy(redis_server.port)
     urls = [redis_server.url, proxy.url()]
-    world = World(database.url, lambda: start_server(database.url, redis=urls[len(world.servers)]), sockets)
+    world = World(url, lambda: start_server(url, redis=urls[len(world.servers)]), sockets)
     one, other = world.add_server(), world.add_server()
     look = watch(other)
     for server in (one, other):
@@ -275,7 +277,7 @@ def test_a_deaf_subscription_is_mended(start_server, database, redis_server, sta
     world.thread = world.add_thread()
     world.here, world.there = (world.open(s, world.thread) for s in (one, other))
     warm_up(world)
-    for _ in range(3):
+    for _ in range(2):
         wait.until(lambda: (look.health()["redis"]["channels"]["canary_ms"] or 0) < 900, 5, "a canary")
         proxy.deafen()
         began = time.monotonic()
