@@ -66,6 +66,7 @@ static void ask_gap(struct hub *hub, struct group *g, int64_t up_to)
 		return;
 	job->after = g->last_id;
 	job->up_to = up_to;
+	job->limit = GAP_MAX;
 	g->filling = true;
 	lookup_ask(hub->lookup, job);
 }
@@ -85,6 +86,7 @@ void events_ask_members(struct hub *hub, struct group *g)
 		if (s->user != NULL_INT)
 			job->members[job->n_members++].user = s->user;
 	g->checking = true;
+	g->members_unknown = g->members_again = false;
 	lookup_ask(hub->lookup, job);
 }
 
@@ -222,6 +224,8 @@ static void found_thread(struct hub *hub, struct group *g, struct job *job)
 	if (job->error || g->last_id < 0)
 		return;
 	append_found(hub, g, job);
+	if (job->kind == JOB_GAP && job->n_found < job->limit && job->up_to > g->last_id)
+		g->last_id = job->up_to; /* what was not found is not there any more, and not asked for again */
 	if (job->kind == JOB_SWEEP)
 		g->swept_at = job->until;
 }
@@ -245,6 +249,8 @@ void event_found(struct hub *hub, struct group *g, struct job *job)
 		g->checking = g->members_unknown;
 		if (!job->error)
 			found_members(g, job);
+		if (!job->error && g->members_again)
+			events_ask_members(hub, g);
 	} else if (job->kind == JOB_POLL) {
 		found_poll(hub, g, job);
 	} else {
