@@ -60,12 +60,12 @@ static bool next_element(struct str *list, struct str *ret_element)
 	return true;
 }
 
-static bool list_has(struct str list, const char *wanted)
+static bool list_has(struct str list, const char *wanted, bool any_case)
 {
 	struct str element;
 
 	while (next_element(&list, &element))
-		if (str_equal_nocase(element, str_of(wanted)))
+		if (any_case ? str_equal_nocase(element, str_of(wanted)) : str_is(element, wanted))
 			return true;
 	return false;
 }
@@ -145,7 +145,7 @@ static int refuse(int status, const char **ret_detail, const char *detail)
 
 static int judge_handshake(const struct handshake *h, const char **ret_detail)
 {
-	if (!list_has(h->connection, "upgrade") || !is_key(h->key))
+	if (!list_has(h->connection, "upgrade", true) || !is_key(h->key))
 		return refuse(400, ret_detail, "Demande WebSocket incomplète.");
 	if (!str_is(h->version, "13"))
 		return refuse(426, ret_detail, "Seule la version 13 de WebSocket est servie.");
@@ -176,7 +176,7 @@ int upgrade_read(struct request *req, struct str head, struct upgrade *ret, cons
 		return refuse(400, ret_detail, "Paramètres illisibles.");
 	ret->path = req->path;
 	ret->key = h.key;
-	ret->offers_v1 = list_has(h.protocols, "egoejo.v1");
+	ret->offers_v1 = list_has(h.protocols, "egoejo.v1", false);
 	ret->token = find_token(req, h.protocols, &query);
 	ret->last_message_id = query_get(&query, "last_message_id");
 	ret->client = client_address(req);

@@ -66,6 +66,7 @@ static void ask_gap(struct hub *hub, struct group *g, int64_t up_to)
 		return;
 	job->after = g->last_id;
 	job->up_to = up_to;
+	job->limit = GAP_MAX;
 	g->filling = true;
 	lookup_ask(hub->lookup, job);
 }
@@ -85,7 +86,7 @@ void events_ask_members(struct hub *hub, struct group *g)
 		if (s->user != NULL_INT)
 			job->members[job->n_members++].user = s->user;
 	g->checking = true;
-	g->members_unknown = false;
+	g->members_unknown = g->members_again = false;
 	lookup_ask(hub->lookup, job);
 }
 
@@ -251,6 +252,8 @@ void event_found(struct hub *hub, struct group *g, struct job *job)
 		g->filling = false;
 	if (job->kind == JOB_MEMBERS) {
 		found_members(g, job);
+		if (!job->error && g->members_again)
+			events_ask_members(hub, g);
 	} else if (job->kind == JOB_POLL) {
 		found_poll(hub, g, job);
 	} else {

@@ -95,6 +95,8 @@ static void found_handshake(struct hub *hub, struct session *s, struct job *job)
 		events_go_on(hub, g);
 	}
 	session_adopt(s, job);
+	if (s->group && s->group->checking)
+		s->group->members_again = true; /* his verdict may be older than the change */
 }
 
 static void found(struct hub *hub, struct job *job)

@@ -34,6 +34,7 @@
 #define LINGER_CLOSE_US (2 * US_PER_S)  /* for a client who was closed while he sent */
 #define BATCH_BYTES     (64 * 1024)      /* of one write */
 #define REPLAY_PAGE     100
+#define GAP_MAX         1000 /* messages that are read at once to fill a gap */
 #define INVALID_MAX     10 /* frames that make no sense, before the connection is closed */
 #define SWEEP_AWAY_US   US_PER_S
 #define SWEEP_US        (30 * US_PER_S)
@@ -93,6 +94,7 @@ struct group {
 	bool checking;             /* members are being read: nothing is sent until it is known who they are */
 	bool members_unknown;      /* … and could not be: asked again at the next tick */
 	bool members_doubtful;     /* a word about them may have been missed: the next sweep asks */
+	bool members_again;        /* … and somebody came meanwhile, who was not asked about */
 	struct pending *pending, **pending_end;
 	struct instant swept_at;   /* edits until then have been seen */
 	uint64_t poll_digest;      /* of the poll's last payload; 0: none yet */

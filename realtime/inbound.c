@@ -87,6 +87,8 @@ void inbound_message(struct session *s, struct str text)
 	json_t *message = json_loadb(text.len ? text.s : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 	const char *type;
 
+	if (!message) /* numbers beyond 64 bits are JSON too */
+		message = json_loadb(text.len ? text.s : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
 	if (!json_is_object(message)) {
 		refuse(s, message ? "invalid_frame" : "invalid_json");
 		json_decref(message);

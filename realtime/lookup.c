@@ -287,7 +287,7 @@ static int perform(struct lookup *l, struct job *job)
 	case JOB_REPLAY:
 		return find_replay(l, job);
 	case JOB_GAP:
-		return find_new(l, job, job->up_to, SWEEP_MAX);
+		return find_new(l, job, job->up_to, job->limit);
 	case JOB_SWEEP:
 		return find_since(l, job);
 	case JOB_POLL:

@@ -85,10 +85,10 @@ void replay_found(struct session *s, struct job *job)
 			p->changed_after = f->id;
 		if (f->is_new && f->id > s->sent_to)
 			s->sent_to = f->id;
+		if (f->is_new && f->id > s->replayed_to)
+			s->replayed_to = f->id;
 		session_push(s, blob_ref(f->bytes));
 	}
-	if (p->after > s->replayed_to)
-		s->replayed_to = p->after;
 	truncated = full && p->count >= s->hub->settings->realtime_replay_max;
 	highest = p->after > p->from ? p->after : p->from;
 	if (!full || truncated)

@@ -149,6 +149,8 @@ static void begin_replay(struct session *s)
 {
 	int64_t from;
 
+	if (s->state != SESSION_OPEN)
+		s->sent_to = -1; /* he was sent nothing: what is remembered of him stays */
 	if (s->state != SESSION_OPEN || s->handshake.target != HUB_CHAT)
 		return;
 	if (s->handshake.last_message_id.s && str_to_uint(s->handshake.last_message_id, &from)) {
@@ -156,8 +158,10 @@ static void begin_replay(struct session *s)
 		return;
 	}
 	from = memory_take(s->hub, s->user, s->handshake.id, clock_monotonic_us());
-	if (from >= 0 && from < s->sent_to)
-		replay_begin(s, from, true);
+	if (from < 0 || from >= s->sent_to)
+		return;
+	s->sent_to = from; /* until the replay has sent more: he may go before */
+	replay_begin(s, from, true);
 }
 
 void session_adopt(struct session *s, const struct job *job)
@@ -166,7 +170,7 @@ void session_adopt(struct session *s, const struct job *job)
 
 	s->user = job->user;
 	s->token_expires = job->token_expires;
-	s->sent_to = s->handshake.target == HUB_CHAT && !job->verdict ? s->group->last_id : -1;
+	s->sent_to = s->handshake.target == HUB_CHAT && s->group && !job->error && !job->verdict ? s->group->last_id : -1;
 	s->heard_us = s->allowance_us = now_us;
 	s->allowance = (double)s->hub->settings->realtime_burst;
 	s->next_ping_us = now_us + s->hub->settings->realtime_ping_seconds * US_PER_S;
@@ -176,7 +180,8 @@ void session_adopt(struct session *s, const struct job *job)
 		return;
 	}
 	if (!adopt(s) || !s->wsi) {
-		end(s);
+		if (s->state != SESSION_GONE) /* it may have been opened and closed in there */
+			end(s);
 		return;
 	}
 	judge(s, job);
