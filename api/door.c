@@ -17,7 +17,6 @@
 
 #include "api/site.h"
 #include "api/transport_impl.h"
-#include "api/upgrade.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -25,8 +24,6 @@
 #define SWEEP_DRAINING_MS 20 /* stopping waits for the sweep to close what is idle */
 #define EVENTS            256
 #define LOG_INTERVAL_US   (10 * US_PER_S)
-
-#define UPGRADE_ARENA_BYTES 4096 /* what reading a handshake takes beside the head */
 
 struct door {
 	struct server *server;
@@ -68,50 +65,6 @@ static bool wants_websocket(const struct head *h, const char *bytes)
 	return h->upgrade_is_websocket && str_is(method, "GET") && str_starts(target, "/ws/");
 }
 
-/*
- * The record is given up before the socket changes hands: from then on the hub may close it, and its number may be
- * anybody's. Who is refused after all gets a record again.
- */
-static int offer(struct server *s, struct connection **c, const struct upgrade *upgrade)
-{
-	struct sockaddr_storage peer = (*c)->peer;
-	int status;
-
-	server_release(s, *c);
-	status = s->upgrade(s->upgrade_arg, upgrade);
-	if (status == 0)
-		return 0;
-	*c = server_claim(s, upgrade->fd);
-	if (*c) {
-		(*c)->peer = peer;
-		atomic_fetch_add(&s->open, 1);
-	}
-	return status;
-}
-
-static void hand_to_hub(struct server *s, struct connection *c, const char *bytes)
-{
-	struct worker worker = { .context = s->context };
-	struct request req = { .worker = &worker, .peer = c->peer, .method = METHOD_GET };
-	const char *detail = "Temps réel indisponible.";
-	struct upgrade upgrade;
-	int status = 503, fd = c->fd;
-
-	arena_init(&req.arena, UPGRADE_ARENA_BYTES);
-	if (s->upgrade)
-		status = upgrade_read(&req, (struct str){ bytes, c->stream.head.at }, &upgrade, &detail);
-	upgrade.fd = fd;
-	if (status == 0)
-		status = offer(s, &c, &upgrade);
-	if (status == 429)
-		detail = "Trop de tentatives refusées ; réessayez dans une minute.";
-	arena_finish(&req.arena);
-	if (status && c)
-		door_refuse(s, c, status, detail);
-	else if (status)
-		close(fd);
-}
-
 static void leave_epoll(struct door *d, struct connection *c, bool watched)
 {
 	if (watched)
@@ -143,7 +96,7 @@ static bool look(struct door *d, struct connection *c, bool watched)
 	default:
 		leave_epoll(d, c, watched);
 		if (wants_websocket(&c->stream.head, d->peeked))
-			hand_to_hub(d->server, c, d->peeked);
+			door_hand_to_hub(d->server, c, d->peeked);
 		else
 			http_hand_over(d->server, c);
 		return false;

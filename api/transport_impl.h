@@ -215,6 +215,9 @@ void door_destroy(struct door *);
 /* Sends a whole refusal and lingers until the client has read it. The record is the caller's (door, or a duplicate). */
 void door_refuse(struct server *, struct connection *, int status, const char *detail);
 
+/* The head of a WebSocket request is whole (bytes, still unread in the socket): gives the socket away, or refuses. */
+void door_hand_to_hub(struct server *, struct connection *, const char *bytes);
+
 /* Closes a socket that the door owns and forgets it. */
 void door_close(struct server *, struct connection *);
 

@@ -11,19 +11,16 @@
 
 #include "api/request.h"
 #include "api/route.h"
-#include "api/live_json.h"
 #include "api/server.h"
 #include "api/openapi.h"
 #include "api/site.h"
-#include "api/upgrade.h"
 #include "app/command.h"
+#include "app/sockets.h"
 #include "app/version.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/metrics.h"
-#include "domain/live.h"
 #include "domain/measures.h"
-#include "realtime/hub.h"
 #include "resilience/monitor.h"
 
 #define DATABASE_PROBE_US (500 * US_PER_MS)
@@ -252,56 +249,15 @@ static int start_monitors(struct service *s, struct error *err)
 	return 0;
 }
 
-/* ---- hub ---- */
-
-static void announce(void *arg, const struct live_event *event)
-{
-	struct service *s = arg;
-
-	(void)safe_group_send(s->hub, event); /* other processes that were not told find out by themselves */
-}
-
-static void tell_answered(void *arg, uint64_t request)
-{
-	struct service *s = arg;
-
-	hub_answered(s->hub, request);
-}
-
-static int take_socket(void *arg, const struct upgrade *u)
-{
-	struct service *s = arg;
-	const struct hub_handshake handshake = { .fd = u->fd,
-		                                 .head_bytes = u->head_bytes,
-		                                 .target = u->target == UPGRADE_CHAT ? HUB_CHAT : HUB_POLL,
-		                                 .id = u->id,
-		                                 .path = u->path,
-		                                 .key = u->key,
-		                                 .offers_v1 = u->offers_v1,
-		                                 .token = u->token,
-		                                 .last_message_id = u->last_message_id,
-		                                 .client = u->client,
-		                                 .origin_prefix = u->origin_prefix };
-
-	return hub_take(s->hub, &handshake);
-}
+/* ---- hub, server ---- */
 
 static int start_hub(struct service *s, struct error *err)
 {
-	const struct hub_config config = { .settings = s->settings,
-		                           .db = s->db,
-		                           .redis = s->redis,
-		                           .render_message = chat_message_render,
-		                           .render_poll = poll_render };
-	int r = hub_create(&config, &s->hub, err);
+	int r = sockets_start(s->settings, s->db, s->redis, &s->hub, err);
 
-	if (r < 0)
-		return r;
-	s->live = (struct live){ .announce = announce, .answered = tell_answered, .arg = s };
-	return hub_start(s->hub, err);
+	s->live = sockets_listener(s->hub);
+	return r;
 }
-
-/* ---- server ---- */
 
 static int start_server(struct service *s, struct error *err)
 {
@@ -324,7 +280,7 @@ static int start_server(struct service *s, struct error *err)
 	r = server_create(&s->context, &s->server, err);
 	if (r < 0)
 		return r;
-	server_on_upgrade(s->server, take_socket, s);
+	server_on_upgrade(s->server, sockets_take, s->hub);
 	return server_start(s->server, err);
 }
 
@@ -342,8 +298,8 @@ static void note_versions(void)
 
 static int start_all(struct service *s, struct error *err)
 {
-	int (*const steps[])(struct service *, struct error *) = { start_database, start_redis,    start_throttle,
-		                                                   start_measures, start_monitors, start_hub,      start_server };
+	int (*const steps[])(struct service *, struct error *) = { start_database, start_redis, start_throttle, start_measures,
+		                                                   start_monitors, start_hub,   start_server };
 	int r;
 
 	r = site_create(s->settings, &s->site, err);

@@ -62,7 +62,10 @@ bool safe_group_send(struct hub *, const struct live_event *);
 /* The answer of the request that announced is written: its caller's own sockets may hear of it. */
 void hub_answered(struct hub *, uint64_t request);
 
-/* Takes nobody new and closes all with 1001, in waves over REALTIME_DRAIN_SECONDS; returns when all are gone or at deadline_us (monotonic). */
+/*
+ * Takes nobody new and closes all with 1001, in waves over REALTIME_DRAIN_SECONDS; returns when all are gone or at deadline_us
+ * (monotonic).
+ */
 void hub_drain(struct hub *, int64_t deadline_us);
 
 /* Open sockets. */

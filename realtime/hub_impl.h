@@ -28,16 +28,17 @@
 
 #define GROUP_BUCKETS   1024 /* a power of two */
 #define MEMORY_BUCKETS  1024
-#define LINGER_US       (30 * US_PER_S)  /* a group without sessions is kept, and what a user was sent last remembered */
+#define LINGER_US       (30 * US_PER_S)   /* a group without sessions is kept, and what a user was sent last remembered */
 #define HOLD_US         (100 * US_PER_MS) /* the longest that a caller's own sockets wait for his answer */
-#define CLOSE_LIMIT_US  (5 * US_PER_S)   /* of a close handshake */
-#define LINGER_CLOSE_US (2 * US_PER_S)  /* for a client who was closed while he sent */
-#define BATCH_BYTES     (64 * 1024)      /* of one write */
+#define CLOSE_LIMIT_US  (5 * US_PER_S)    /* of a close handshake */
+#define LINGER_CLOSE_US (2 * US_PER_S)    /* for a client who was closed while he sent */
+#define BATCH_BYTES     (64 * 1024)       /* of one write */
 #define REPLAY_PAGE     100
 #define GAP_MAX         1000 /* messages that are read at once to fill a gap */
-#define INVALID_MAX     10 /* frames that make no sense, before the connection is closed */
+#define INVALID_MAX     10   /* frames that make no sense, before the connection is closed */
 #define SWEEP_AWAY_US   US_PER_S
 #define SWEEP_US        (30 * US_PER_S)
+#define SPARE_SESSIONS  1000 /* beyond the limit, so that those who are too many hear it from a close code */
 #define TICK_US         (50 * US_PER_MS)
 #define SESSIONS_US     (500 * US_PER_MS) /* between looks at the sessions' clocks */
 #define DIGESTS         256
@@ -100,9 +101,9 @@ struct group {
 	uint64_t poll_digest;      /* of the poll's last payload; 0: none yet */
 	uint64_t digests[DIGESTS]; /* of the newest messages' frames, so that a sweep sends none again */
 	unsigned n_digests;
-	struct blob *origin;       /* scheme://host of the newest session, for what is rendered here */
-	int64_t empty_since_us;    /* monotonic; while it has no session */
-	bool joined;               /* on the bus */
+	struct blob *origin;    /* scheme://host of the newest session, for what is rendered here */
+	int64_t empty_since_us; /* monotonic; while it has no session */
+	bool joined;            /* on the bus */
 	int64_t next_sweep_us;
 };
 
@@ -113,12 +114,12 @@ struct parcel {
 };
 
 struct replay {
-	int64_t from;      /* as the client said */
-	int64_t after;     /* the last id sent */
+	int64_t from;          /* as the client said */
+	int64_t after;         /* the last id sent */
 	int64_t changed_after; /* edits up to `from`: the last id sent; -1: done */
 	struct instant since;
 	int count;
-	bool quiet;        /* no resume_complete at the end */
+	bool quiet; /* no resume_complete at the end */
 	bool reading;
 };
 
@@ -140,11 +141,11 @@ struct session {
 	unsigned jobs;
 	struct hub_handshake handshake; /* texts in `texts` */
 	struct blob *texts;
-	int64_t user;                /* NULL_INT: anonymous */
+	int64_t user;                 /* NULL_INT: anonymous */
 	struct instant token_expires; /* while user is set */
 	struct entry *at;
 	bool counted; /* among the sockets of its user or address */
-	bool lean; /* behind: what may be dropped is, until it has caught up */
+	bool lean;    /* behind: what may be dropped is, until it has caught up */
 	struct parcel *parcels, **parcels_end;
 	size_t parcel_bytes;
 	unsigned n_parcels;
@@ -192,8 +193,8 @@ struct job {
 	struct group_member *members; /* JOB_MEMBERS */
 	size_t n_members;
 	/* found */
-	int error;          /* ERR_ code: the database did not answer */
-	uint16_t verdict;   /* close code, 0: welcome */
+	int error;        /* ERR_ code: the database did not answer */
+	uint16_t verdict; /* close code, 0: welcome */
 	struct instant token_expires, until;
 	int64_t last_id;
 	bool complete; /* messages: all that there were */
@@ -228,7 +229,7 @@ struct news {
 	struct blob *payload;
 	uint64_t request; /* ANSWERED */
 	struct job *job;
-	bool live; /* BUS */
+	bool live;              /* BUS */
 	enum hub_target target; /* JOINED, with event.id */
 };
 
@@ -262,9 +263,9 @@ struct hub {
 	pthread_t thread;
 	bool started;
 	atomic_bool stopping, draining;
-	atomic_int n_sessions;   /* sockets, those whose verdict is awaited included */
+	atomic_int n_sessions; /* sockets, those whose verdict is awaited included */
 	_Atomic int64_t pulse_us;
-	pthread_mutex_t lock;    /* of the inbox */
+	pthread_mutex_t lock; /* of the inbox */
 	struct news *inbox, **inbox_end;
 	struct session *sessions;
 	struct session *adopting;
@@ -277,9 +278,9 @@ struct hub {
 	struct refusals *refusals;
 	struct lookup *lookup;
 	struct bus *bus;
-	bool degraded;           /* Redis is configured and away */
+	bool degraded; /* Redis is configured and away */
 	int64_t drain_from_us;
-	unsigned char *batch;    /* LWS_PRE and room for a write */
+	unsigned char *batch; /* LWS_PRE and room for a write */
 	size_t batch_bytes;
 	struct metric *sent, *dropped_typing, *dropped_slow, *connections;
 	int64_t sessions_ticked_us;
@@ -335,6 +336,8 @@ void session_adopt(struct session *, const struct job *verdict);
 void session_close(struct session *, uint16_t code, const char *reason);
 void session_push(struct session *, struct blob *take_bytes);
 void session_want_write(struct session *);
+/* The socket can take something: 0, or -1 to close it. */
+int session_write(struct session *);
 void session_overloaded(struct session *);
 void session_unref(struct session *);
 void session_drop(struct session *); /* before it was adopted */
@@ -350,6 +353,16 @@ void inbound_tell_typing(struct session *, bool typing);
 /* ---- linger.c ---- */
 void linger_begin(struct hub *, int fd);
 void lingerers_tick(struct hub *, int64_t now_us);
+
+/* ---- lookup_find.c ---- */
+/* What the database thread reads with. */
+struct reader {
+	struct hub *hub;
+	struct db_conn *db;
+	struct arena arena;
+};
+/* Finds what the job asks; 0, or an ERR_ code. */
+int lookup_find(struct reader *, struct job *);
 
 /* ---- lookup.c ---- */
 int lookup_create(struct hub *, struct lookup **);

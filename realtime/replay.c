@@ -45,8 +45,8 @@ static void end(struct session *s, int64_t last_known, bool truncated)
 	char text[120];
 
 	if (!p->quiet) {
-		int n = snprintf(text, sizeof(text), "{\"last_message_id\":%lld,\"count\":%d,\"truncated\":%s}", (long long)last_known, p->count,
-		                 truncated ? "true" : "false");
+		int n = snprintf(text, sizeof(text), "{\"last_message_id\":%lld,\"count\":%d,\"truncated\":%s}", (long long)last_known,
+		                 p->count, truncated ? "true" : "false");
 
 		session_push(s, frame_message("resume_complete", (struct str){ text, (size_t)n }));
 	}
