@@ -14,36 +14,6 @@
 
 /* ---- news ---- */
 
-struct news *news_create(enum news_kind kind)
-{
-	struct news *news = mem_alloc(sizeof(*news));
-
-	if (news)
-		news->kind = kind;
-	return news;
-}
-
-void news_free(struct news *news)
-{
-	if (!news)
-		return;
-	blob_unref(news->payload);
-	free(news);
-}
-
-void hub_tell(struct hub *hub, struct news *take_news)
-{
-	bool first;
-
-	pthread_mutex_lock(&hub->lock);
-	first = !hub->inbox;
-	*hub->inbox_end = take_news;
-	hub->inbox_end = &take_news->next;
-	pthread_mutex_unlock(&hub->lock);
-	if (first)
-		ev_async_send(hub->loop, &hub->woken);
-}
-
 static struct news *take_inbox(struct hub *hub)
 {
 	struct news *all;
