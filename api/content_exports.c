@@ -63,7 +63,7 @@ static bool is_plain_word(struct str text)
 	for (size_t i = 0; i < text.len; i++)
 		if (!str_is_alpha(text.s[i]) && !str_is_digit(text.s[i]) && text.s[i] != '_' && text.s[i] != '-')
 			return false;
-	return text.len > 0 && text.len <= 50;
+	return text.len <= 50;
 }
 
 /* attachment; filename="contents_<status>_<YYYYMMDD>.csv" */
@@ -107,7 +107,7 @@ static bool export_or_reply(struct request *req, struct export *ret_export)
 	}
 	if (!query_or_reply(req, &query))
 		return false;
-	status = query_get_nonempty(&query, "status");
+	status = query_get(&query, "status"); /* an empty one is a status that nothing has */
 	*ret_export = (struct export){ .req = req, .status = status.s ? status : (struct str)STR(DEFAULT_STATUS) };
 	if (export_read_limit(query_get(&query, "limit"), &ret_export->limit))
 		return true;

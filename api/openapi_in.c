@@ -175,10 +175,11 @@ static json_t *each_schema(const struct field *f)
 	return json_value_schema(f);
 }
 
-/* In a form an empty text is no value, where there need not be one, or null. */
+/* In a form an empty text is no value, where there need not be one, or null; but it is no JSON. */
 static json_t *form_value_schema(const struct field *f, enum openapi_carrier carrier)
 {
-	bool may_be_empty = !f->by_hand && !(f->flags & FIELD_BLANK) && (takes_null(f) || !(f->flags & FIELD_REQUIRED));
+	bool may_be_empty =
+	        !f->by_hand && f->kind != FIELD_JSON && !(f->flags & FIELD_BLANK) && (takes_null(f) || !(f->flags & FIELD_REQUIRED));
 	json_t *schema;
 
 	if (f->kind == FIELD_FILE && carrier == CARRIER_MULTIPART)

@@ -119,7 +119,9 @@ static json_t *decimal_text(const struct field *f)
 
 	snprintf(pattern, sizeof(pattern), "^" PAD "%s0*[0-9]{1,%d}(?:\\.[0-9]{0,2})?" PAD "$", f->max && f->min >= 0 ? "\\+?" : "[+-]?",
 	         f->max ? safe_digits(f->max / 100) : (f->digits ? f->digits : 18) - 2);
-	return text_of_pattern(pattern);
+	if (!(f->flags & FIELD_NULLABLE))
+		return text_of_pattern(pattern);
+	return json_pack("{s:[o, o]}", "anyOf", text_of_pattern(pattern), text_of_pattern("^" PAD "$")); /* a blank one is null */
 }
 
 static json_t *choices_of(const struct field *f)
@@ -188,6 +190,9 @@ json_t *openapi_text_schema(const struct field *f)
 	case FIELD_CHOICE:
 		return choices_of(f);
 	case FIELD_JSON:
+		if (!(f->flags & FIELD_NULLABLE))
+			return json_pack("{s:s, s:s, s:s, s:{s:s}}", "type", "string", "contentMediaType", "application/json", "pattern",
+			                 JSON_TEXT, "not", "pattern", "^[\\t\\n\\r ]*null[\\t\\n\\r ]*$");
 		return json_pack("{s:s, s:s, s:s}", "type", "string", "contentMediaType", "application/json", "pattern", JSON_TEXT);
 	default:
 		return json_false(); /* a text is never that */

@@ -173,9 +173,11 @@ static bool is_port(struct str text)
 
 static bool is_host(struct str host)
 {
+	if (str_equal_nocase(host, (struct str)STR("localhost")) || is_address(host, AF_INET))
+		return true;
 	if (host.len > 1 && host.s[host.len - 1] == '.')
-		host.len--;
-	return str_equal_nocase(host, (struct str)STR("localhost")) || is_address(host, AF_INET) || is_domain(host);
+		host.len--; /* the root, of a name only */
+	return is_domain(host);
 }
 
 /* host[:port], the host perhaps in brackets */

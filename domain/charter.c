@@ -79,8 +79,8 @@ static const struct pattern list_c[] = {
 };
 
 static const struct pattern list_d[] = {
-	FOLLOWED("garant", "retour"), FOLLOWED("promet", "retour"), FOLLOWED("assur", "retour"),
-	FOLLOWED("garant", "profit"), FOLLOWED("promet", "profit"), FOLLOWED("assur", "profit"),
+	FOLLOWED("garant", "retour"), FOLLOWED("garant", "profit"), FOLLOWED("promet", "retour"),
+	FOLLOWED("promet", "profit"), FOLLOWED("assur", "retour"),  FOLLOWED("assur", "profit"),
 };
 
 enum list_id { LIST_A, LIST_B, LIST_C, LIST_D, LISTS };

@@ -19,7 +19,7 @@ FILTERS = [("/api/contents/", "status", "results"), ("/api/contents/", "category
            ("/api/projets/search/", "q", "results"), ("/api/contents/export/json/", "status", None)]
 HEADERS = ["Authorization", "X-Admin-Token", "X-Forwarded-For", "X-Forwarded-Proto", "User-Agent", "Accept", "Accept-Language", "Accept-Encoding", "Origin",
            "Referer", "Cookie", "If-None-Match", "If-Modified-Since", "Range", "X-Request-Id", "X-CSRFToken", "X-HTTP-Method-Override", "Forwarded"]
-PATIENCE = 5  # seconds; the payloads that sleep would take ten
+PATIENCE = 9  # seconds; the payloads that sleep would take ten
 
 
 @pytest.fixture(scope="module")

@@ -418,6 +418,8 @@ def test_a_json_export(world):
     assert [list(c) for c in answer.json] == [KEYS] and answer.json[0]["id"] == world.contents["draft"]
     assert answer.text == json.dumps(answer.json, indent=2, ensure_ascii=False)
     assert world.get("/api/contents/export/json/?status=nichts", "staff").text == "[]"
+    empty = world.get("/api/contents/export/json/?status=", "staff")
+    assert empty.text == "[]" and "contents__" in empty.headers["Content-Disposition"]
 
 
 def test_who_may_export(world):

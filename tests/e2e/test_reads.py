@@ -374,7 +374,7 @@ def plain(start_server):
 
 
 ANSWERS = [("GET", "/", 200), ("GET", "/api/projets/", 200), ("GET", "/api/projets/7/", 404), ("GET", "/api/nowhere/", 404),
-           ("GET", "/api/projets", 301), ("POST", "/api/projets/", 403), ("DELETE", "/api/cagnottes/", 405), ("GET", "/api/health/", 200),
+           ("GET", "/api/projets", 301), ("POST", "/api/projets/", 403), ("DELETE", "/api/cagnottes/", 403), ("GET", "/api/health/", 200),
            ("GET", "/readyz", 200), ("OPTIONS", "/api/projets/", 200)]
 
 
@@ -404,7 +404,7 @@ def test_allow_names_the_methods_of_the_resource(plain, path, allow):
 
 @pytest.mark.parametrize("method, path, status", [
     ("POST", "/api/projets/", 403), ("DELETE", "/api/projets/1/", 403), ("PATCH", "/api/projets/", 403), ("PUT", "/api/contents/", 403),
-    ("POST", "/api/communities/", 405), ("DELETE", "/api/help-requests/", 405), ("TRACE", "/api/cagnottes/", 405), ("POST", "/api/health/", 405),
+    ("POST", "/api/communities/", 405), ("DELETE", "/api/help-requests/", 405), ("TRACE", "/api/cagnottes/", 403), ("POST", "/api/health/", 405),
     ("OPTIONS", "/api/health/", 405), ("POST", "/", 405),
 ])
 def test_a_method_that_is_not_allowed(plain, method, path, status):

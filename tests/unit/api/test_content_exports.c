@@ -17,12 +17,14 @@ static void test_content_exports__a_file_name_holds_status_and_day(void **state)
 {
 	assert_name("published", "attachment; filename=\"contents_published_20260101.csv\"");
 	assert_name("a_B-9", "attachment; filename=\"contents_a_B-9_20260101.csv\"");
+	assert_name("", "attachment; filename=\"contents__20260101.csv\"");
 }
 
 static void test_content_exports__what_is_no_plain_word_stays_out_of_it(void **state)
 {
-	static const char *const odd[] = { "",     "a b", "a\r\nX: y", "\"",
-		                           "../x", "é",   "a;b",       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+	static const char *const odd[] = {
+		"a b", "a\r\nX: y", "\"", "../x", "é", "a;b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	};
 
 	for (size_t i = 0; i < N_ELEMENTS(odd); i++)
 		assert_name(odd[i], "attachment; filename=\"contents_inconnu_20260101.csv\"");

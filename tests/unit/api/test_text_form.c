@@ -100,6 +100,8 @@ static void test_text_form__bad_urls(void **state)
 		                           "http://a.org:",
 		                           "http://1.2.3",
 		                           "http://1.2.3.256",
+		                           "http://1.2.3.4.",
+		                           "http://localhost.",
 		                           "http://[::1",
 		                           "http://[]",
 		                           "http://[127.0.0.1]",

@@ -155,6 +155,7 @@ static void test_upload__short_as_they_may_be(void **state)
 {
 	assert_taken("a.pdf", "%PDF-", UPLOAD_DOCUMENT);
 	assert_taken("a.gif", "GIF8", UPLOAD_IMAGE);
+	assert_taken("a.mp3", "ID3\3\0\0\0\x1f\0\0APIC", UPLOAD_DOCUMENT); /* its sound is half a megabyte away */
 	assert_refused("a.pdf", "%PDF", UPLOAD_DOCUMENT);
 	assert_refused("a.gif", "GIF", UPLOAD_IMAGE);
 	assert_refused("a.png", "\x89", UPLOAD_IMAGE);

@@ -190,6 +190,8 @@ static void test_charter__hits_are_in_order(void **state)
 	assert_hits("10 USD", "5 € ou 3 $", no_monetary_symbols, "€ & \\$ & USD");
 	assert_hits("La valeur du saka", "en euros", no_saka_eur_conversion, "saka.*eur|eur.*saka"); /* only the first, over both texts */
 	assert_hits("promet", "un retour", no_financial_promises, "promet.*retour");
+	assert_hits("On garantit, promet et assure", "un profit et un retour", no_financial_promises,
+	            "garant.*retour & garant.*profit & promet.*retour & promet.*profit & assur.*retour & assur.*profit");
 }
 
 static struct str repeated(struct buf *b, const char *text, size_t bytes)
