@@ -57,6 +57,34 @@ static inline void peer_send_bytes(struct peer *p, const char *bytes, size_t n)
 	}
 }
 
+/* The server's side has read all that was sent: its queue of the kernel is empty, says proc(5)'s net/tcp. */
+static inline bool peer_is_read(const struct peer *p)
+{
+	struct sockaddr_in own = { 0 }, other = { 0 };
+	unsigned local, local_port, remote_port, sent, queued = 1;
+	char line[512];
+	FILE *tcp = fopen("/proc/net/tcp", "re");
+
+	assert_non_null(tcp);
+	assert_int_equal(getsockname(p->fd, (struct sockaddr *)&own, &(socklen_t){ sizeof(own) }), 0);
+	assert_int_equal(getpeername(p->fd, (struct sockaddr *)&other, &(socklen_t){ sizeof(other) }), 0);
+	while (fgets(line, sizeof(line), tcp))
+		if (sscanf(line, " %*u: %x:%x %*x:%x %*x %x:%x", &local, &local_port, &remote_port, &sent, &queued) == 5 &&
+		    local_port == ntohs(other.sin_port) && remote_port == ntohs(own.sin_port))
+			break;
+		else
+			queued = 1;
+	fclose(tcp);
+	return queued == 0;
+}
+
+/* peer_send_bytes, and the server has read them: a clock that is advanced now does not make them late. */
+static inline void peer_send_bytes_read(struct peer *p, const char *bytes, size_t n)
+{
+	peer_send_bytes(p, bytes, n);
+	assert_true(WAIT_FOR(PEER_WAIT_MS, peer_is_read(p)));
+}
+
 static inline void peer_send(struct peer *p, const char *text)
 {
 	peer_send_bytes(p, text, strlen(text));

@@ -224,8 +224,7 @@ static void test_body_limit__a_slow_upload(void **state)
 	                          "\r\nAuthorization: %s\r\nContent-Length: %zu\r\n\r\n" HEAD_OF_BODY,
 	                          f->bearer, n));
 	for (int i = 0; i < 3; i++) {
-		peer_send_bytes(p, piece, MIB);
-		usleep(300 * 1000); /* for the bytes to arrive before time goes on */
+		peer_send_bytes_read(p, piece, MIB);
 		clock_advance_for_tests(25 * US_PER_S);
 		usleep(300 * 1000); /* for the sweep to look */
 	}

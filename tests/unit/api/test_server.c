@@ -553,8 +553,8 @@ static void test_server__demands_a_minimum_rate_of_a_body(void **state)
 	memset(piece, ' ', sizeof(piece));
 	assert_int_equal(peer_ask(slow, POST_START "Content-Length: 60000\r\n\r\n"), 100);
 	assert_int_equal(peer_ask(quick, POST_START "Content-Length: 40002\r\n\r\n"), 100);
-	peer_send_bytes(quick, piece, sizeof(piece));
-	peer_send_bytes(slow, piece, 1000);
+	peer_send_bytes_read(quick, piece, sizeof(piece));
+	peer_send_bytes_read(slow, piece, 1000);
 	clock_advance_for_tests(4 * US_PER_S); /* within the grace */
 	assert_int_equal(peer_ask_once(f->port, GET("/")), 200);
 	clock_advance_for_tests(3 * US_PER_S);
@@ -576,8 +576,8 @@ static void test_server__bounds_the_whole_request(void **state)
 
 	assert_int_equal(peer_ask(p, POST_START "Content-Length: 2000000\r\n\r\n"), 100);
 	for (int i = 0; i < 4; i++) {
-		peer_send_bytes(p, piece, sizeof(piece));
-		clock_advance_for_tests(9 * US_PER_S);
+		peer_send_bytes_read(p, piece, sizeof(piece));
+		clock_advance_for_tests(8 * US_PER_S);
 		assert_int_equal(peer_ask_once(f->port, GET("/")), 200);
 	}
 	peer_answer_to(p, &a, true);
