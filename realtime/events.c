@@ -79,7 +79,7 @@ void events_ask_members(struct hub *hub, struct group *g)
 		job->members = mem_array(g->n_sessions ? g->n_sessions : 1, sizeof(*job->members));
 	if (!job || !job->members) {
 		job_free(job);
-		group_close_all(g, 1011, "internal_error"); /* better nobody than somebody who left */
+		group_close_all(g, CLOSE_INTERNAL_ERROR); /* better nobody than somebody who left */
 		return;
 	}
 	for (struct session *s = g->sessions; s; s = s->next_in_group)
@@ -128,7 +128,7 @@ static void deliver_message(struct hub *hub, struct group *g, const struct live_
 		ask_gap(hub, g, event->message);
 		return;
 	}
-	append_message(hub, g, frame_message("chat_message", blob_view(payload)), is_new ? event->message : 0,
+	append_message(hub, g, frame_message(SENT_CHAT_MESSAGE, blob_view(payload)), is_new ? event->message : 0,
 	               hold_create(hub, g, event, since_us));
 }
 
@@ -139,18 +139,19 @@ static void deliver(struct hub *hub, struct group *g, const struct live_event *e
 		deliver_message(hub, g, event, payload, since_us);
 		break;
 	case LIVE_CHAT_TYPING:
-		group_append(hub, g, ENTRY_TYPING, frame_message("chat_typing", blob_view(payload)), 0, NULL);
+		group_append(hub, g, ENTRY_TYPING, frame_message(SENT_CHAT_TYPING, blob_view(payload)), 0, NULL);
 		break;
 	case LIVE_POLL_UPDATE:
 		g->poll_digest = digest_of(blob_view(payload));
-		group_append(hub, g, ENTRY_POLL, frame_message("poll_update", blob_view(payload)), 0, hold_create(hub, g, event, since_us));
+		group_append(hub, g, ENTRY_POLL, frame_message(SENT_POLL_UPDATE, blob_view(payload)), 0,
+		             hold_create(hub, g, event, since_us));
 		break;
 	case LIVE_THREAD_MEMBERS:
 		events_ask_members(hub, g);
 		break;
 	case LIVE_THREAD_GONE:
 	case LIVE_POLL_GONE:
-		group_close_all(g, CLOSE_NOT_FOUND, "not_found");
+		group_close_all(g, CLOSE_NOT_FOUND);
 		break;
 	}
 }
@@ -205,7 +206,7 @@ static void append_found(struct hub *hub, struct group *g, struct job *job)
 static void found_members(struct group *g, const struct job *job)
 {
 	if (job->error == ERR_NOT_FOUND)
-		group_close_all(g, CLOSE_NOT_FOUND, "not_found");
+		group_close_all(g, CLOSE_NOT_FOUND);
 	g->members_unknown = job->error && job->error != ERR_NOT_FOUND; /* asked again in a moment; nothing is sent until it is known */
 	g->checking = g->members_unknown;
 	if (job->error)
@@ -218,7 +219,7 @@ static void found_members(struct group *g, const struct job *job)
 		for (struct session *s = g->sessions; s; s = next) {
 			next = s->next_in_group;
 			if (s->user == job->members[i].user)
-				session_close(s, CLOSE_FORBIDDEN, "forbidden");
+				session_close(s, CLOSE_FORBIDDEN);
 		}
 	}
 }
@@ -226,7 +227,7 @@ static void found_members(struct group *g, const struct job *job)
 static void found_thread(struct hub *hub, struct group *g, struct job *job)
 {
 	if (job->error == ERR_NOT_FOUND)
-		group_close_all(g, CLOSE_NOT_FOUND, "not_found");
+		group_close_all(g, CLOSE_NOT_FOUND);
 	if (job->error || g->last_id < 0)
 		return;
 	append_found(hub, g, job);
@@ -239,11 +240,11 @@ static void found_thread(struct hub *hub, struct group *g, struct job *job)
 static void found_poll(struct hub *hub, struct group *g, struct job *job)
 {
 	if (job->error == ERR_NOT_FOUND)
-		group_close_all(g, CLOSE_NOT_FOUND, "not_found");
+		group_close_all(g, CLOSE_NOT_FOUND);
 	if (job->error || !job->poll || job->digest == g->poll_digest)
 		return;
 	g->poll_digest = job->digest;
-	group_append(hub, g, ENTRY_POLL, frame_message("poll_update", blob_view(job->poll)), 0, NULL);
+	group_append(hub, g, ENTRY_POLL, frame_message(SENT_POLL_UPDATE, blob_view(job->poll)), 0, NULL);
 }
 
 void event_found(struct hub *hub, struct group *g, struct job *job)

@@ -22,11 +22,21 @@ struct blob *frame_create(struct str payload)
 	return frame;
 }
 
-struct blob *frame_message(const char *type, struct str payload)
+static const char *const types[] = {
+#define RECEIVED(name, type, targets, function, fields, meaning)
+#define SENT(name, type, targets, payload, meaning) type,
+#include "realtime/messages.def"
+#undef RECEIVED
+#undef SENT
+};
+
+struct blob *frame_message(enum sent sent, struct str payload)
 {
 	struct buf text CLEANUP(buf_finish) = BUF_EMPTY;
 
-	buf_addf(&text, "{\"type\":\"%s\",\"payload\":", type);
+	buf_addf(&text, "{\"type\":\"%s\"", types[sent]);
+	if (payload.s)
+		buf_add_text(&text, ",\"payload\":");
 	buf_add_str(&text, payload);
 	buf_add_char(&text, '}');
 	return text.failed ? NULL : frame_create(buf_view(&text));

@@ -125,13 +125,13 @@ void group_wake(struct group *g)
 		session_want_write(s);
 }
 
-void group_close_all(struct group *g, uint16_t code, const char *reason)
+void group_close_all(struct group *g, enum close_cause cause)
 {
 	struct session *next;
 
 	for (struct session *s = g->sessions; s; s = next) {
 		next = s->next_in_group;
-		session_close(s, code, reason);
+		session_close(s, cause);
 	}
 }
 

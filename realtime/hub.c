@@ -82,7 +82,7 @@ static void found(struct hub *hub, struct job *job)
 		else if (job->kind == JOB_REPLAY)
 			replay_found(s, job);
 		else if (!job->error && job->verdict)
-			session_close(s, job->verdict, job->verdict == CLOSE_FORBIDDEN ? "forbidden" : "unauthenticated");
+			session_close(s, job->verdict);
 	}
 	job_free(job);
 }
@@ -173,7 +173,7 @@ static void drain(struct hub *hub, int64_t now_us)
 	for (struct session *s = hub->sessions; s && n > 0; s = s->next) {
 		if (s->state != SESSION_OPEN)
 			continue;
-		session_close(s, 1001, "going_away");
+		session_close(s, CLOSE_GOING_AWAY);
 		s->kill_us = now_us + 2 * US_PER_S;
 		n--;
 	}

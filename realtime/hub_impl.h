@@ -20,11 +20,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "realtime/hub.h"
-
-/* Application close codes of realtime.md 7. */
-#define CLOSE_UNAUTHENTICATED 4401
-#define CLOSE_FORBIDDEN       4403
-#define CLOSE_NOT_FOUND       4404
+#include "realtime/protocol_impl.h"
 
 #define GROUP_BUCKETS   1024 /* a power of two */
 #define MEMORY_BUCKETS  1024
@@ -126,7 +122,7 @@ struct replay {
 enum session_state {
 	SESSION_LOOKING, /* its verdict is being found out; nothing is said yet */
 	SESSION_OPEN,
-	SESSION_CLOSING, /* close_code is to be sent, or has been */
+	SESSION_CLOSING, /* the close is to be sent, or has been */
 	SESSION_GONE,    /* its socket is closed; jobs of it are still under way */
 };
 
@@ -161,9 +157,7 @@ struct session {
 	int64_t ping_us, heard_us; /* monotonic: when it was pinged (0: not since), when it was last heard */
 	int64_t next_ping_us, next_check_us;
 	bool wants_ping;
-	uint16_t close_code;
-	const char *close_reason;
-	bool close_after_queue; /* what is queued goes out first */
+	enum close_cause cause; /* why, while it is SESSION_CLOSING */
 	int64_t kill_us;        /* monotonic: then the socket is dropped; 0: not closing */
 };
 
@@ -193,8 +187,8 @@ struct job {
 	struct group_member *members; /* JOB_MEMBERS */
 	size_t n_members;
 	/* found */
-	int error;        /* ERR_ code: the database did not answer */
-	uint16_t verdict; /* close code, 0: welcome */
+	int error;                /* ERR_ code: the database did not answer */
+	enum close_cause verdict; /* CLOSE_NONE: welcome */
 	struct instant token_expires, until;
 	int64_t last_id;
 	bool complete; /* messages: all that there were */
@@ -294,8 +288,8 @@ void news_free(struct news *);
 /* ---- frame.c ---- */
 /* A text frame (RFC 6455 section 5.2, unmasked, FIN) with this payload; NULL without memory. */
 struct blob *frame_create(struct str payload);
-/* A frame {"type":…,"payload":…}. */
-struct blob *frame_message(const char *type, struct str payload);
+/* A frame {"type":…,"payload":…}; payload absent: without one. */
+struct blob *frame_message(enum sent, struct str payload);
 
 /* ---- group.c ---- */
 struct group *group_find(struct hub *, enum hub_target, int64_t id);
@@ -307,7 +301,7 @@ void group_append(struct hub *, struct group *, enum entry_kind, struct blob *ta
 /* The session goes on to the entry behind its own. */
 void group_step(struct group *, struct session *);
 void group_wake(struct group *);
-void group_close_all(struct group *, uint16_t code, const char *reason);
+void group_close_all(struct group *, enum close_cause);
 void group_trim(struct group *);
 void groups_tick(struct hub *, int64_t now_us);
 void groups_free(struct hub *);
@@ -333,7 +327,7 @@ void events_free(struct group *);
 /* ---- session.c ---- */
 int session_callback(struct lws *, enum lws_callback_reasons, void *user, void *in, size_t len);
 void session_adopt(struct session *, const struct job *verdict);
-void session_close(struct session *, uint16_t code, const char *reason);
+void session_close(struct session *, enum close_cause);
 void session_push(struct session *, struct blob *take_bytes);
 void session_want_write(struct session *);
 /* The socket can take something: 0, or -1 to close it. */

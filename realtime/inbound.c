@@ -7,7 +7,7 @@
 static void receive_ping(struct session *s, const json_t *message)
 {
 	(void)message;
-	session_push(s, frame_create((struct str)STR("{\"type\":\"pong\"}")));
+	session_push(s, frame_message(SENT_PONG, (struct str){ NULL, 0 }));
 }
 
 /* As Python judges: missing, null, false, 0, "", [] and {} are false. */
@@ -47,24 +47,24 @@ void inbound_tell_typing(struct session *s, bool typing)
 
 static void receive_typing(struct session *s, const json_t *message)
 {
-	if (s->handshake.target == HUB_CHAT)
-		inbound_tell_typing(s, is_truthy(json_object_get(message, "is_typing")));
+	inbound_tell_typing(s, is_truthy(json_object_get(message, "is_typing")));
 }
 
 static void receive_resume(struct session *s, const json_t *message)
 {
 	const json_t *id = json_object_get(message, "last_message_id");
 
-	if (s->handshake.target == HUB_CHAT && json_is_integer(id) && json_integer_value(id) >= 0)
+	if (json_is_integer(id) && json_integer_value(id) >= 0)
 		replay_begin(s, json_integer_value(id), false);
 }
 
 static const struct {
 	const char *type;
+	unsigned targets;
 	void (*receive)(struct session *, const json_t *);
 } received[] = {
-#define RECEIVED(name, type, function, description) { type, function },
-#define SENT(name, type, description)
+#define RECEIVED(name, type, targets, function, fields, meaning) { type, targets, function },
+#define SENT(name, type, targets, payload, meaning)
 #include "realtime/messages.def"
 #undef RECEIVED
 #undef SENT
@@ -76,10 +76,10 @@ static void refuse(struct session *s, const char *code)
 	int n = snprintf(text, sizeof(text), "{\"code\":\"%s\"}", code);
 
 	if (++s->invalid >= INVALID_MAX) {
-		session_close(s, 1008, "invalid_frames");
+		session_close(s, CLOSE_INVALID_FRAMES);
 		return;
 	}
-	session_push(s, frame_message("error", (struct str){ text, (size_t)n }));
+	session_push(s, frame_message(SENT_ERROR, (struct str){ text, (size_t)n }));
 }
 
 void inbound_message(struct session *s, struct str text)
@@ -96,7 +96,7 @@ void inbound_message(struct session *s, struct str text)
 	}
 	type = json_string_value(json_object_get(message, "type"));
 	for (size_t i = 0; type && i < N_ELEMENTS(received); i++)
-		if (strcmp(type, received[i].type) == 0)
+		if (received[i].targets & 1u << s->handshake.target && strcmp(type, received[i].type) == 0)
 			received[i].receive(s, message);
 	json_decref(message);
 }

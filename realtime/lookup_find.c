@@ -19,7 +19,7 @@ static int add_found(struct reader *l, struct job *job, const struct chat_messag
 	if (!f)
 		return ERR_NOMEM;
 	l->hub->config.render_message(m, job->origin, &payload);
-	f->bytes = payload.failed ? NULL : frame_message("chat_message", buf_view(&payload));
+	f->bytes = payload.failed ? NULL : frame_message(SENT_CHAT_MESSAGE, buf_view(&payload));
 	if (!f->bytes) {
 		free(f);
 		return ERR_NOMEM;
@@ -97,7 +97,7 @@ static int welcome_to_chat(struct reader *l, struct job *job)
 	r = chat_takes_part(l->db, job->id, job->user);
 	if (r < 0)
 		return r;
-	job->verdict = r ? 0 : CLOSE_FORBIDDEN;
+	job->verdict = r ? CLOSE_NONE : CLOSE_FORBIDDEN;
 	return r ? chat_last_message_id(l->db, job->id, &job->last_id) : 0;
 }
 

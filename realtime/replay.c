@@ -14,7 +14,7 @@ static void ask(struct session *s)
 	struct job *job = job_create(JOB_REPLAY, s, NULL);
 
 	if (!job) {
-		session_close(s, 1011, "internal_error");
+		session_close(s, CLOSE_INTERNAL_ERROR);
 		return;
 	}
 	job->up_to = p->from;
@@ -32,7 +32,7 @@ void replay_begin(struct session *s, int64_t from, bool quiet)
 		return; /* one at a time: the one that runs tells all there is */
 	s->replay = mem_alloc(sizeof(*s->replay));
 	if (!s->replay) {
-		session_close(s, 1011, "internal_error");
+		session_close(s, CLOSE_INTERNAL_ERROR);
 		return;
 	}
 	*s->replay = (struct replay){ .from = from, .after = from, .quiet = quiet, .changed_after = from > 0 && !quiet ? 0 : -1 };
@@ -48,7 +48,7 @@ static void end(struct session *s, int64_t last_known, bool truncated)
 		int n = snprintf(text, sizeof(text), "{\"last_message_id\":%lld,\"count\":%d,\"truncated\":%s}", (long long)last_known,
 		                 p->count, truncated ? "true" : "false");
 
-		session_push(s, frame_message("resume_complete", (struct str){ text, (size_t)n }));
+		session_push(s, frame_message(SENT_RESUME_COMPLETE, (struct str){ text, (size_t)n }));
 	}
 	free(p);
 	s->replay = NULL;
@@ -72,7 +72,7 @@ void replay_found(struct session *s, struct job *job)
 		return;
 	p->reading = false;
 	if (job->error) {
-		session_close(s, 1011, "internal_error"); /* he comes again, and resumes again */
+		session_close(s, CLOSE_INTERNAL_ERROR); /* he comes again, and resumes again */
 		return;
 	}
 	p->since = job->since;

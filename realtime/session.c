@@ -118,11 +118,11 @@ static void judge_numbers(struct session *s)
 
 	s->counted = true;
 	if (!holder_enter(hub, s, (unsigned)hub->settings->realtime_max_per_user))
-		session_close(s, 1008, "too_many");
+		session_close(s, CLOSE_TOO_MANY);
 	else if (atomic_load(&hub->n_sessions) > hub->settings->realtime_max_connections)
-		session_close(s, 1013, "overloaded");
+		session_close(s, CLOSE_OVERLOADED);
 	else if (atomic_load(&hub->draining))
-		session_close(s, 1001, "going_away");
+		session_close(s, CLOSE_GOING_AWAY);
 }
 
 static void judge(struct session *s, const struct job *job)
@@ -130,13 +130,10 @@ static void judge(struct session *s, const struct job *job)
 	const struct hub_handshake *h = &s->handshake;
 
 	if (job->error) {
-		session_close(s, 1011, "internal_error");
+		session_close(s, CLOSE_INTERNAL_ERROR);
 	} else if (job->verdict) {
 		refusals_note(s->hub->refusals, h->client, h->path, clock_monotonic_us());
-		session_close(s, job->verdict,
-		              job->verdict == CLOSE_UNAUTHENTICATED ? "unauthenticated"
-		              : job->verdict == CLOSE_FORBIDDEN     ? "forbidden"
-		                                                    : "not_found");
+		session_close(s, job->verdict);
 	} else {
 		judge_numbers(s);
 	}
@@ -187,14 +184,12 @@ void session_adopt(struct session *s, const struct job *job)
 
 /* ---- closing ---- */
 
-void session_close(struct session *s, uint16_t code, const char *reason)
+void session_close(struct session *s, enum close_cause cause)
 {
 	if (s->state != SESSION_OPEN)
 		return;
 	s->state = SESSION_CLOSING;
-	s->close_code = code;
-	s->close_reason = reason;
-	s->close_after_queue = code == 1001;
+	s->cause = cause;
 	s->kill_us = clock_monotonic_us() + CLOSE_LIMIT_US;
 	session_want_write(s);
 }
@@ -210,18 +205,18 @@ static void receive(struct session *s, const char *bytes, size_t n)
 	if (s->state != SESSION_OPEN)
 		return;
 	if (lws_frame_is_binary(s->wsi))
-		session_close(s, 1003, "binary");
+		session_close(s, CLOSE_BINARY);
 	else if (s->in.len + n + left > (size_t)s->hub->settings->realtime_max_message_bytes)
-		session_close(s, 1009, "too_large");
+		session_close(s, CLOSE_TOO_LARGE);
 	else if (!left && !inbound_allowed(s, s->heard_us))
-		session_close(s, 1008, "rate_limit");
+		session_close(s, CLOSE_RATE_LIMIT);
 	if (s->state != SESSION_OPEN)
 		return;
 	buf_add(&s->in, bytes, n);
 	if (left || !lws_is_final_fragment(s->wsi))
 		return;
 	if (s->in.failed)
-		session_close(s, 1011, "internal_error");
+		session_close(s, CLOSE_INTERNAL_ERROR);
 	else
 		inbound_message(s, buf_view(&s->in));
 	buf_finish(&s->in); /* few have much to say: no memory is kept for it */
@@ -282,13 +277,13 @@ static void tick_open(struct session *s, int64_t now_us)
 	const struct settings *settings = s->hub->settings;
 
 	if (s->user != NULL_INT && clock_now().us >= s->token_expires.us) {
-		session_close(s, CLOSE_UNAUTHENTICATED, "unauthenticated");
+		session_close(s, CLOSE_UNAUTHENTICATED);
 		return;
 	}
 	if (s->ping_us && s->heard_us >= s->ping_us)
 		s->ping_us = 0;
 	if (s->ping_us && now_us - s->ping_us > settings->realtime_pong_seconds * US_PER_S) {
-		session_close(s, 1011, "ping_timeout");
+		session_close(s, CLOSE_PING_TIMEOUT);
 		return;
 	}
 	if (now_us >= s->next_ping_us) {

@@ -67,7 +67,7 @@ void session_overloaded(struct session *s)
 	s->lean = true;
 	if (lasting > max_frames || (lasting_bytes > max_bytes && lasting > 1)) {
 		metric_add(s->hub->dropped_slow, 1);
-		session_close(s, 1013, "slow_consumer");
+		session_close(s, CLOSE_SLOW_CONSUMER);
 	}
 }
 
@@ -131,9 +131,10 @@ int session_write(struct session *s)
 {
 	size_t n = 0;
 
-	if (s->state == SESSION_CLOSING && !(s->close_after_queue && has_more(s))) {
-		lws_close_reason(s->wsi, (enum lws_close_status)s->close_code, (unsigned char *)(uintptr_t)s->close_reason,
-		                 strlen(s->close_reason));
+	if (s->state == SESSION_CLOSING && !(s->cause == CLOSE_GOING_AWAY && has_more(s))) {
+		const struct close_row *row = &closes[s->cause];
+
+		lws_close_reason(s->wsi, (enum lws_close_status)row->code, (unsigned char *)(uintptr_t)row->reason, strlen(row->reason));
 		return -1;
 	}
 	if (s->wants_ping) {
