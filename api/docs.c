@@ -13,7 +13,8 @@ static const char swagger_page[] =
         "<!DOCTYPE html>\n<html lang=\"fr\">\n<head>\n<meta charset=\"utf-8\">\n"
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>EGOEJO : l'API</title>\n"
         "<link rel=\"icon\" href=\"data:,\">\n<link rel=\"stylesheet\" href=\"/api/docs/swagger-ui.css\">\n</head>\n<body>\n"
-        "<div id=\"swagger-ui\"></div>\n<p><a href=\"/api/docs/LICENSE\">Swagger UI, licence Apache 2.0</a></p>\n"
+        "<div id=\"swagger-ui\"></div>\n<p><a href=\"/api/docs/realtime/\">Les WebSockets</a>. <a href=\"/api/docs/LICENSE\">Swagger UI, "
+        "licence Apache 2.0</a></p>\n"
         "<script src=\"/api/docs/swagger-ui-bundle.js\"></script>\n<script src=\"/api/docs/start.js\"></script>\n</body>\n</html>\n";
 
 /* validatorUrl: without it Swagger UI shows a badge that its makers' server draws. */
@@ -26,7 +27,7 @@ static const char start_script[] = "window.ui = SwaggerUIBundle({\n"
 
 static const char notice[] = "Swagger UI\nCopyright 2020-2021 SmartBear Software Inc.\n";
 
-static void add_html(struct buf *b, const char *text)
+void docs_add_html(struct buf *b, const char *text)
 {
 	for (; text && *text; text++) {
 		if (*text == '<')
@@ -52,9 +53,9 @@ static void add_operations(struct buf *b, const json_t *document)
 			for (const char *c = method; *c; c++)
 				buf_add_char(b, (char)(*c - 'a' + 'A'));
 			buf_add_text(b, "</td><td><code>");
-			add_html(b, path);
+			docs_add_html(b, path);
 			buf_add_text(b, "</code></td><td>");
-			add_html(b, json_string_value(json_object_get(operation, "summary")));
+			docs_add_html(b, json_string_value(json_object_get(operation, "summary")));
 			buf_add_text(b, "</td></tr>\n");
 		}
 	}
@@ -64,9 +65,10 @@ static struct ready *plain_page(const json_t *document)
 {
 	struct buf b CLEANUP(buf_finish) = BUF_EMPTY;
 
-	buf_add_text(&b, "<!DOCTYPE html>\n<html lang=\"fr\">\n<head>\n<meta charset=\"utf-8\">\n<title>EGOEJO : l'API</title>\n</head>\n"
-	                 "<body>\n<h1>L'API d'EGOEJO</h1>\n<p>Le document complet : <a href=\"/api/schema/\">OpenAPI en JSON</a>, "
-	                 "<a href=\"/api/schema/?format=yaml\">en YAML</a>.</p>\n<table>\n");
+	buf_add_text(
+	        &b, "<!DOCTYPE html>\n<html lang=\"fr\">\n<head>\n<meta charset=\"utf-8\">\n<title>EGOEJO : l'API</title>\n</head>\n"
+	            "<body>\n<h1>L'API d'EGOEJO</h1>\n<p>Le document complet : <a href=\"/api/schema/\">OpenAPI en JSON</a>, "
+	            "<a href=\"/api/schema/?format=yaml\">en YAML</a>. <a href=\"/api/docs/realtime/\">Les WebSockets</a>.</p>\n<table>\n");
 	add_operations(&b, document);
 	buf_add_text(&b, "</table>\n</body>\n</html>\n");
 	return docs_ready(b.failed ? (struct str){ NULL, 0 } : buf_view(&b));
@@ -105,10 +107,8 @@ bool docs_make(const json_t *document, struct ready *ret_docs[DOCS])
 	return true;
 }
 
-static void show(struct request *req, enum docs_file file, const char *media_type)
+void docs_show(struct request *req, struct ready *ready, const char *media_type)
 {
-	struct ready *ready = req->worker->context->openapi->docs[file];
-
 	if (!ready) {
 		reply_detail(req, 404, "Introuvable.");
 		return;
@@ -116,6 +116,11 @@ static void show(struct request *req, enum docs_file file, const char *media_typ
 	reply_ready(req, ready);
 	req->reply.content_type = media_type;
 	reply_header(req, "Cache-Control", "no-cache");
+}
+
+static void show(struct request *req, enum docs_file file, const char *media_type)
+{
+	docs_show(req, req->worker->context->openapi->docs[file], media_type);
 }
 
 void docs_page(struct request *req)

@@ -275,6 +275,16 @@ struct openapi *openapi_create(void)
 	return NULL;
 }
 
+bool openapi_add_realtime(struct openapi *openapi, const json_t *asyncapi)
+{
+	struct buf b CLEANUP(buf_finish) = BUF_EMPTY;
+
+	json_write(&b, asyncapi);
+	openapi->realtime = docs_ready(b.failed ? (struct str){ NULL, 0 } : buf_view(&b));
+	openapi->realtime_page = docs_realtime_page(asyncapi);
+	return openapi->realtime && openapi->realtime_page;
+}
+
 static void release(struct ready *ready)
 {
 	if (ready)
@@ -287,6 +297,8 @@ void openapi_destroy(struct openapi *openapi)
 		return;
 	release(openapi->json);
 	release(openapi->yaml);
+	release(openapi->realtime);
+	release(openapi->realtime_page);
 	for (int i = 0; i < DOCS; i++)
 		release(openapi->docs[i]);
 	free(openapi);

@@ -5,6 +5,8 @@
 #ifndef API_OPENAPI_H
 #define API_OPENAPI_H
 
+#include <jansson.h>
+
 #include "api/ready.h"
 #include "base/buf.h"
 
@@ -17,11 +19,18 @@ enum docs_file { DOCS_PAGE, DOCS_START, DOCS_SCRIPT, DOCS_STYLE, DOCS_LICENSE, D
 /* What is served, made once at start; immutable. */
 struct openapi {
 	struct ready *json, *yaml;
-	struct ready *docs[DOCS]; /* NULL: not built in */
+	struct ready *docs[DOCS];               /* NULL: not built in */
+	struct ready *realtime, *realtime_page; /* NULL until openapi_add_realtime */
 };
 
 /* NULL without memory. */
 struct openapi *openapi_create(void);
 void openapi_destroy(struct openapi *);
+
+/*
+ * Adds what describes the WebSockets, which are not the API's own: an AsyncAPI document (realtime/protocol.h), and the page that is
+ * made of it, /api/docs/realtime/. Once, before it is served. False without memory.
+ */
+bool openapi_add_realtime(struct openapi *, const json_t *asyncapi);
 
 #endif

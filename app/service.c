@@ -306,6 +306,8 @@ static int start_all(struct service *s, struct error *err)
 	s->openapi = openapi_create();
 	if (r >= 0 && !s->openapi)
 		r = error_set(err, ERR_NOMEM, "out of memory");
+	if (r >= 0)
+		r = sockets_describe(s->settings, s->openapi, err);
 	for (size_t i = 0; i < N_ELEMENTS(steps) && r >= 0; i++)
 		r = steps[i](s, err);
 	return r;

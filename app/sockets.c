@@ -2,6 +2,7 @@
 
 #include "api/live_json.h"
 #include "api/upgrade.h"
+#include "realtime/protocol.h"
 
 static void announce(void *arg, const struct live_event *event)
 {
@@ -43,4 +44,13 @@ int sockets_start(const struct settings *settings, struct db *db, struct redis *
 	int r = hub_create(&config, ret_hub, err);
 
 	return r < 0 ? r : hub_start(*ret_hub, err);
+}
+
+int sockets_describe(const struct settings *settings, struct openapi *openapi, struct error *err)
+{
+	json_t *document = protocol_describe(settings);
+	bool added = document && openapi_add_realtime(openapi, document);
+
+	json_decref(document);
+	return added ? 0 : error_set(err, ERR_NOMEM, "out of memory");
 }

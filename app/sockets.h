@@ -7,6 +7,7 @@
 
 #include "api/server.h"
 #include "domain/live.h"
+#include "api/openapi.h"
 #include "realtime/hub.h"
 
 /* Makes a hub for these and starts it. Errors as hub_create and hub_start; *ret_hub is to be destroyed all the same. */
@@ -17,5 +18,8 @@ int sockets_take(void *hub, const struct upgrade *);
 
 /* The listener that tells the hub; it may be used as long as the hub is there. */
 struct live sockets_listener(struct hub *);
+
+/* Adds the document of the WebSockets to those that are served. ERR_NOMEM. */
+int sockets_describe(const struct settings *, struct openapi *, struct error *err);
 
 #endif

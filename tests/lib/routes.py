@@ -7,7 +7,7 @@ from lib.server import run
 LINE = re.compile(r"(\S+) +(\S+) +(\S+) +(in place|\S+) +(\S+)( \(later\))?$")
 
 # Answered without looking at credentials: outside the API, or open by their nature.
-OUTSIDE = re.compile(r"/|/health/?|/livez|/readyz|/metrics|/api/health/|/media/.*|/api/docs/.+")
+OUTSIDE = re.compile(r"/|/health/?|/livez|/readyz|/metrics|/api/health/|/media/.*|/api/docs/.*[^/]")
 
 
 class Route:
