@@ -85,6 +85,7 @@ static void on_message(struct str channel, const struct redis_reply *reply, void
 	struct str text = redis_reply_text(reply);
 	json_t *envelope = text.s ? json_loadb(text.s, text.len, JSON_ALLOW_NUL, NULL) : NULL;
 	const char *origin = json_string_value(json_object_get(envelope, "origin"));
+	const char *eid = json_string_value(json_object_get(envelope, "eid"));
 	struct news *news = origin && strcmp(origin, bus->origin) != 0 ? news_create(NEWS_EVENT) : NULL;
 
 	(void)channel;
@@ -94,6 +95,8 @@ static void on_message(struct str channel, const struct redis_reply *reply, void
 		news_free(news);
 		news = NULL;
 	}
+	if (news)
+		news->eid = digest_of(eid ? str_of(eid) : text);
 	if (news)
 		hub_tell(bus->hub, news);
 	json_decref(envelope);

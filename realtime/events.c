@@ -173,6 +173,28 @@ void event_told(struct hub *hub, const struct live_event *event, struct blob *pa
 		deliver(hub, g, event, payload, since_us);
 }
 
+/* Notes the eid; true when it was there. Without memory for it what orders messages still holds. */
+static bool is_heard_again(struct group *g, uint64_t eid)
+{
+	if (!g->heard)
+		g->heard = mem_array(HEARD, sizeof(*g->heard));
+	if (!g->heard)
+		return false;
+	for (size_t i = 0; i < HEARD; i++)
+		if (g->heard[i] == eid)
+			return true;
+	g->heard[g->n_heard++ % HEARD] = eid;
+	return false;
+}
+
+void event_heard(struct hub *hub, const struct live_event *event, struct blob *payload, uint64_t eid)
+{
+	struct group *g = group_find(hub, target_of(event->kind), event->id);
+
+	if (g && g->n_sessions && !is_heard_again(g, eid))
+		event_told(hub, event, payload, clock_monotonic_us());
+}
+
 /* A round at most: what is put back waits for its own answer. */
 void events_go_on(struct hub *hub, struct group *g)
 {

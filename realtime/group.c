@@ -50,6 +50,7 @@ static void group_free(struct hub *hub, struct group *g)
 		bus_leave(hub->bus, g);
 	events_free(g);
 	group_trim(g);
+	free(g->heard);
 	free(g->end);
 	blob_unref(g->origin);
 	free(g);

@@ -121,7 +121,10 @@ static void hear(struct hub *hub, struct news *news)
 		take_session(hub, news->session);
 		break;
 	case NEWS_EVENT:
-		event_told(hub, &news->event, news->payload, clock_monotonic_us());
+		if (news->eid)
+			event_heard(hub, &news->event, news->payload, news->eid);
+		else
+			event_told(hub, &news->event, news->payload, clock_monotonic_us());
 		break;
 	case NEWS_ANSWERED:
 		hold_release(hub, news->request);

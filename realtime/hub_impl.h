@@ -38,6 +38,7 @@
 #define TICK_US         (50 * US_PER_MS)
 #define SESSIONS_US     (500 * US_PER_MS) /* between looks at the sessions' clocks */
 #define DIGESTS         256
+#define HEARD           1024     /* eids of a group that are known again */
 #define LOST_US         US_PER_S /* between two words to the others that they were not told something */
 
 enum entry_kind {
@@ -97,6 +98,8 @@ struct group {
 	uint64_t poll_digest;      /* of the poll's last payload; 0: none yet */
 	uint64_t digests[DIGESTS]; /* of the newest messages' frames, so that a sweep sends none again */
 	unsigned n_digests;
+	uint64_t *heard; /* digests of the last HEARD events' eids; NULL: none was heard yet */
+	unsigned n_heard;
 	struct blob *origin;    /* scheme://host of the newest session, for what is rendered here */
 	int64_t empty_since_us; /* monotonic; while it has no session */
 	bool joined;            /* on the bus */
@@ -107,12 +110,13 @@ struct group {
 struct parcel {
 	struct parcel *next;
 	struct blob *bytes;
+	bool replayed; /* asked for page by page: not what a slow reader is judged by */
 };
 
 struct replay {
 	int64_t from;          /* as the client said */
 	int64_t after;         /* the last id sent */
-	int64_t changed_after; /* edits up to `from`: the last id sent; -1: done */
+	int64_t changed_after; /* edits up to `from`: the last id sent; -1: none, or all of them */
 	struct instant since;
 	int count;
 	bool quiet; /* no resume_complete at the end */
@@ -143,12 +147,14 @@ struct session {
 	bool counted; /* among the sockets of its user or address */
 	bool lean;    /* behind: what may be dropped is, until it has caught up */
 	struct parcel *parcels, **parcels_end;
-	size_t parcel_bytes;
 	unsigned n_parcels;
+	size_t own_bytes; /* of those that were not replayed */
+	unsigned n_own;
 	struct replay *replay;
-	int64_t replayed_to; /* new messages up to this id were in a replay */
-	int64_t sent_to;     /* highest new message that was queued to it */
-	struct buf in;       /* of a message whose end is still to come */
+	int64_t cut_from, cut_after; /* a replay from there was cut among the edits, behind this one; 0: not */
+	int64_t replayed_to;         /* new messages up to this id were in a replay */
+	int64_t sent_to;             /* highest new message that was queued to it */
+	struct buf in;               /* of a message whose end is still to come */
 	bool in_is_text;
 	unsigned invalid;
 	bool typing;
@@ -191,7 +197,8 @@ struct job {
 	enum close_cause verdict; /* CLOSE_NONE: welcome */
 	struct instant token_expires, until;
 	int64_t last_id;
-	bool complete; /* messages: all that there were */
+	bool complete; /* new messages: all that there were */
+	bool changes_complete;
 	struct found *found, **found_end;
 	int n_found;
 	struct blob *poll;
@@ -219,7 +226,8 @@ struct news {
 	struct news *next;
 	enum news_kind kind;
 	struct session *session; /* TAKE */
-	struct live_event event; /* EVENT, BUS */
+	struct live_event event; /* EVENT, JOINED */
+	uint64_t eid;            /* EVENT: digest of its eid; 0: of this process */
 	struct blob *payload;
 	uint64_t request; /* ANSWERED */
 	struct job *job;
@@ -316,6 +324,8 @@ void hold_unref(struct hold *);
 /* ---- events.c ---- */
 /* What was announced here or elsewhere. */
 void event_told(struct hub *, const struct live_event *, struct blob *payload, int64_t since_us);
+/* The same for one from elsewhere: one that was heard before is dropped. */
+void event_heard(struct hub *, const struct live_event *, struct blob *payload, uint64_t eid);
 /* Reads who of those that listen still takes part. */
 void events_ask_members(struct hub *, struct group *);
 /* Events that waited, if they need not wait any more. */
@@ -329,6 +339,7 @@ int session_callback(struct lws *, enum lws_callback_reasons, void *user, void *
 void session_adopt(struct session *, const struct job *verdict);
 void session_close(struct session *, enum close_cause);
 void session_push(struct session *, struct blob *take_bytes);
+void session_push_replayed(struct session *, struct blob *take_bytes);
 void session_want_write(struct session *);
 /* The socket can take something: 0, or -1 to close it. */
 int session_write(struct session *);

@@ -58,7 +58,10 @@ static int find_changed(struct reader *l, struct job *job, int64_t after, int64_
 	struct db_rows rows;
 	int r = chat_messages_changed(l->db, &l->arena, job->id, job->since, after, up_to, limit, &rows);
 
-	return r < 0 ? r : add_rows(l, job, &rows, false);
+	if (r < 0)
+		return r;
+	job->changes_complete = rows.n < (size_t)limit;
+	return add_rows(l, job, &rows, false);
 }
 
 static int find_user(struct reader *l, struct job *job)
@@ -139,7 +142,7 @@ static int find_replay(struct reader *l, struct job *job)
 {
 	int r = 0;
 
-	if (job->changed_after == 0) {
+	if (job->changed_after >= 0 && job->since.us == 0) {
 		r = chat_message_created_at(l->db, job->id, job->up_to, &job->since);
 		if (r == ERR_NOT_FOUND) {
 			job->changed_after = -1;

@@ -36,6 +36,9 @@ void replay_begin(struct session *s, int64_t from, bool quiet)
 		return;
 	}
 	*s->replay = (struct replay){ .from = from, .after = from, .quiet = quiet, .changed_after = from > 0 && !quiet ? 0 : -1 };
+	if (from > 0 && from == s->cut_from)
+		s->replay->changed_after = s->cut_after; /* he has those before */
+	s->cut_from = 0;
 	ask(s);
 }
 
@@ -66,7 +69,6 @@ void replay_found(struct session *s, struct job *job)
 {
 	struct replay *p = s->replay;
 	bool full = job->n_found >= job->limit, truncated;
-	int64_t highest;
 
 	if (!p)
 		return;
@@ -87,10 +89,15 @@ void replay_found(struct session *s, struct job *job)
 			s->sent_to = f->id;
 		if (f->is_new && f->id > s->replayed_to)
 			s->replayed_to = f->id;
-		session_push(s, blob_ref(f->bytes));
+		session_push_replayed(s, blob_ref(f->bytes));
 	}
+	if (job->changes_complete)
+		p->changed_after = -1;
 	truncated = full && p->count >= s->hub->settings->realtime_replay_max;
-	highest = p->after > p->from ? p->after : p->from;
+	if (truncated && p->changed_after >= 0) { /* the client can only say the same number again */
+		s->cut_from = p->from;
+		s->cut_after = p->changed_after;
+	}
 	if (!full || truncated)
-		end(s, highest, truncated && job->last_id > p->after);
+		end(s, p->after, truncated && (p->changed_after >= 0 || job->last_id > p->after));
 }

@@ -14,7 +14,7 @@ void session_want_write(struct session *s)
 		lws_callback_on_writable(s->wsi);
 }
 
-void session_push(struct session *s, struct blob *take_bytes)
+static void push(struct session *s, struct blob *take_bytes, bool replayed)
 {
 	struct parcel *p = take_bytes && s->state == SESSION_OPEN ? mem_alloc(sizeof(*p)) : NULL;
 
@@ -23,13 +23,29 @@ void session_push(struct session *s, struct blob *take_bytes)
 		return;
 	}
 	p->bytes = take_bytes;
+	p->replayed = replayed;
 	if (!s->parcels)
 		s->parcels_end = &s->parcels;
 	*s->parcels_end = p;
 	s->parcels_end = &p->next;
 	s->n_parcels++;
-	s->parcel_bytes += take_bytes->len;
+	if (!replayed) {
+		s->n_own++;
+		s->own_bytes += take_bytes->len;
+	}
 	session_want_write(s);
+}
+
+void session_push_replayed(struct session *s, struct blob *take_bytes)
+{
+	push(s, take_bytes, true);
+}
+
+void session_push(struct session *s, struct blob *take_bytes)
+{
+	push(s, take_bytes, false);
+	if (s->group)
+		session_overloaded(s); /* he may ask much and read nothing */
 }
 
 bool session_may_read_group(const struct session *s)
@@ -55,9 +71,8 @@ void session_overloaded(struct session *s)
 {
 	const struct settings *settings = s->hub->settings;
 	const struct entry *at = s->at, *end = s->group->end;
-	uint64_t frames = end->frames - at->frames + s->n_parcels, bytes = end->frames_bytes - at->frames_bytes + s->parcel_bytes;
-	uint64_t lasting = end->lasting - at->lasting + s->n_parcels,
-	         lasting_bytes = end->lasting_bytes - at->lasting_bytes + s->parcel_bytes;
+	uint64_t frames = end->frames - at->frames + s->n_own, bytes = end->frames_bytes - at->frames_bytes + s->own_bytes;
+	uint64_t lasting = end->lasting - at->lasting + s->n_own, lasting_bytes = end->lasting_bytes - at->lasting_bytes + s->own_bytes;
 	uint64_t max_frames = (uint64_t)settings->realtime_queue_frames, max_bytes = (uint64_t)settings->realtime_queue_bytes;
 
 	if (frames <= max_frames && bytes <= max_bytes)
@@ -95,7 +110,10 @@ static size_t take_parcels(struct session *s, size_t n)
 
 		s->parcels = p->next;
 		s->n_parcels--;
-		s->parcel_bytes -= p->bytes->len;
+		if (!p->replayed) {
+			s->n_own--;
+			s->own_bytes -= p->bytes->len;
+		}
 		blob_unref(p->bytes);
 		free(p);
 	}

@@ -130,6 +130,22 @@ def test_what_one_process_does_the_sockets_of_the_other_hear(chat):
     assert chat.there.wait("chat_typing", lambda t: not t["is_typing"])["user_id"] == chat.people[1].id
 
 
+def test_what_redis_tells_twice_is_heard_once(chat, redis_server):
+    """New messages are known by their ids; edits only by their envelope's."""
+    one, _ = chat.servers
+    number = chat.ids(chat.thread)[-1]
+    listener = redis_server.client().pubsub(ignore_subscribe_messages=True)
+    channel = f"egoejo:ws:chat_thread_{chat.thread}"
+    listener.subscribe(channel)
+    wait.until(lambda: redis_server.command("PUBSUB", "NUMSUB", channel)[1] == 3, 5, "three subscribers")
+    chat.call(one, "PATCH", f"chat/messages/{number}/", {"content": "autre"})
+    envelope = wait.until(listener.get_message, 5, "the envelope")["data"]
+    for _ in range(3):
+        assert redis_server.client().publish(channel, envelope) == 3
+    chat.there.wait_message(chat.post(one, chat.thread))
+    assert [m["content"] for m in chat.there.payloads("chat_message") if m["id"] == number].count("autre") == 1
+
+
 def test_polls_cross_over(pair):
     one, other = pair.servers
     poll = pair.make_poll(one)
