@@ -185,7 +185,7 @@ static void change_message(struct request *req, bool (*read_or_reply)(struct req
 {
 	struct change change = { .present = 0 };
 	const struct chat_message_edit edit = { apply_change, &change };
-	struct chat_message message;
+	struct chat_message message = { .id = NULL_INT };
 	int r;
 
 	if (!changeable_or_reply(req, &message))

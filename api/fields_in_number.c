@@ -292,8 +292,8 @@ static bool read_id(struct reading *r, const json_t *value, char space[40], stru
 bool read_reference(struct reading *r, const struct field *f, const json_t *value, void *member)
 {
 	char space[40];
-	struct str text;
-	int64_t id;
+	struct str text = { 0 };
+	int64_t id = NULL_INT;
 	int known;
 
 	if (!read_id(r, value, space, &text, &id))
@@ -312,7 +312,7 @@ bool read_references(struct reading *r, const struct field *f, const json_t *val
 	size_t n = json_array_size(value);
 	int64_t *ids = arena_alloc(r->in->arena, n * sizeof(*ids) + 1);
 	char space[40];
-	struct str text;
+	struct str text = { 0 };
 
 	if (!json_is_array(value))
 		return refuse(r, "Une liste d'identifiants était attendue.");

@@ -74,7 +74,7 @@ static int create(struct db_conn *db, void *arg)
 {
 	struct creation *c = arg;
 	struct instant now;
-	int64_t id;
+	int64_t id = NULL_INT;
 	int r = lock_thread(db, c->in->thread_id);
 
 	if (r < 0)

@@ -43,9 +43,9 @@ struct group *group_get(struct hub *hub, enum hub_target target, int64_t id)
 	return g;
 }
 
+/* One that is in no bucket any more. */
 static void group_free(struct hub *hub, struct group *g)
 {
-	*place_of(hub, g->target, g->id) = g->next_in_bucket;
 	if (g->joined)
 		bus_leave(hub->bus, g);
 	events_free(g);
@@ -54,6 +54,12 @@ static void group_free(struct hub *hub, struct group *g)
 	free(g->end);
 	blob_unref(g->origin);
 	free(g);
+}
+
+static void drop_group(struct hub *hub, struct group *g)
+{
+	*place_of(hub, g->target, g->id) = g->next_in_bucket;
+	group_free(hub, g);
 }
 
 void group_join(struct group *g, struct session *s)
@@ -200,7 +206,7 @@ static void tick_group(struct hub *hub, struct group *g, int64_t now_us)
 
 	if (!g->n_sessions) {
 		if (!g->jobs && now_us - g->empty_since_us > LINGER_US)
-			group_free(hub, g);
+			drop_group(hub, g);
 		return;
 	}
 	if (g->members_unknown)
@@ -227,7 +233,12 @@ void groups_tick(struct hub *hub, int64_t now_us)
 
 void groups_free(struct hub *hub)
 {
-	for (size_t i = 0; i < GROUP_BUCKETS; i++)
-		while (hub->groups[i])
-			group_free(hub, hub->groups[i]);
+	for (size_t i = 0; i < GROUP_BUCKETS; i++) {
+		while (hub->groups[i]) {
+			struct group *g = hub->groups[i];
+
+			hub->groups[i] = g->next_in_bucket;
+			group_free(hub, g);
+		}
+	}
 }

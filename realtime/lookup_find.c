@@ -67,7 +67,7 @@ static int find_changed(struct reader *l, struct job *job, int64_t after, int64_
 static int find_user(struct reader *l, struct job *job)
 {
 	const struct settings *s = l->hub->settings;
-	struct account account;
+	struct account account = { .id = NULL_INT };
 	struct token token;
 	int r;
 

@@ -47,15 +47,16 @@ static struct channel *find(struct channels *c, struct str name)
 	return NULL;
 }
 
-static struct channel *add(struct channels *c, struct str name)
+static struct channel *add(struct channels *c, const char *name)
 {
-	struct channel *channel = mem_alloc(sizeof(*channel) + name.len);
+	size_t n = strlen(name);
+	struct channel *channel = mem_alloc(sizeof(*channel) + n);
 
 	if (!channel)
 		return NULL;
-	memcpy(channel->bytes, name.s, name.len);
-	channel->name = (struct str){ channel->bytes, name.len };
-	LIST_INSERT_HEAD(bucket_of(c, name), channel, in_bucket);
+	memcpy(channel->bytes, name, n);
+	channel->name = (struct str){ channel->bytes, n };
+	LIST_INSERT_HEAD(bucket_of(c, channel->name), channel, in_bucket);
 	c->n++;
 	return channel;
 }
@@ -122,7 +123,7 @@ int subscription_join(struct subscription *s, const char *name)
 	pthread_mutex_lock(&s->lock);
 	channel = find(&s->channels, str_of(name));
 	if (!channel)
-		channel = add(&s->channels, str_of(name));
+		channel = add(&s->channels, name);
 	if (channel) {
 		channel->wanted = true;
 		mark(&s->channels, channel);

@@ -475,7 +475,7 @@ static int take(void *arg, const struct upgrade *upgrade)
 static void test_server__gives_websocket_requests_away_unread(void **state)
 {
 	static const char request[] = "GET /ws/chat/7/ HTTP/1.1\r\n" HOST "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-				      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+	                              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct hub hub = { .fd = -1, .takes = true };
 	char bytes[1000];
