@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "realtime/hub_impl.h"
 
-#define ARENA_BYTES (16 * 1024)
+#define LIMIT_BYTES ((size_t)1 << 30) /* of one job: far above a page of the longest messages, or the members of any thread */
 
 struct lookup {
 	struct reader reader;
@@ -120,7 +120,7 @@ int lookup_create(struct hub *hub, struct lookup **ret)
 	l->jobs_end = &l->jobs;
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->asked, NULL);
-	arena_init(&l->reader.arena, ARENA_BYTES);
+	arena_init(&l->reader.arena, LIMIT_BYTES);
 	r = db_connect(hub->config.db, &l->reader.db, NULL);
 	*ret = l;
 	return r;

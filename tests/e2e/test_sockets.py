@@ -1,49 +1,14 @@
 """Sockets of chats, on both engines: verdicts, frames, limits, resuming and coming back."""
 
-import json
-
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
+from websockets.exceptions import InvalidStatus
 
-from lib import people, tokens
-
-
-class World:
-    def __init__(self, database, start_server):
-        self.database = database
-        self.ana, self.bob = (people.add_person(database, "ordinary", name) for name in ("ana", "bob"))
-        self.thread = database.insert("core_chatthread", created_by_id=self.ana.id)
-        for person in (self.ana, self.bob):
-            database.insert("core_chatmembership", thread_id=self.thread, user_id=person.id)
-        self.server = start_server(database.url)
-
-    def open(self, who=None, query="", path=None, **options):
-        token = f"token={tokens.access(who.id)}&" if who else ""
-        return connect(f"ws://127.0.0.1:{self.server.port}{path or f'/ws/chat/{self.thread}/'}?{token}{query}", **options)
-
-    def post(self, text):
-        body = json.dumps({"thread": self.thread, "content": text}).encode()
-        answer = self.server.request("POST", "/api/chat/messages/", {**self.ana.headers, "Content-Type": "application/json"}, body)
-        assert answer.status == 201, answer.text
-        return answer.json["id"]
+from lib.chat import Chat, assert_closed, hear
 
 
 @pytest.fixture
 def world(database, start_server):
-    return World(database, start_server)
-
-
-def hear(socket):
-    return json.loads(socket.recv(timeout=10))
-
-
-def assert_closed(socket, code, reason=None):
-    with pytest.raises(ConnectionClosed) as closed:
-        while True:
-            socket.recv(timeout=10)
-    assert closed.value.rcvd.code == code
-    assert reason is None or closed.value.rcvd.reason == reason
+    return Chat(database, start_server)
 
 
 def test_verdicts(world):
@@ -100,3 +65,22 @@ def test_who_comes_back_gets_what_he_missed(world):
     assert first < missed[0]
     with world.open(world.bob) as socket:
         assert [hear(socket)["payload"]["id"] for _ in missed] == missed
+
+
+def test_what_is_long_is_read_whole(world):
+    """A page of the longest messages, a thread of many, a poll with much to say: what the hub reads from the database."""
+    numbers = [world.post("é" * 20000) for _ in range(101)]
+    with world.open(world.bob, "last_message_id=0") as socket:
+        heard = [hear(socket)["payload"] for _ in numbers]
+        assert [m["id"] for m in heard] == numbers and all(len(m["content"]) == 20000 for m in heard)
+        assert hear(socket)["payload"] == {"last_message_id": numbers[-1], "count": 101, "truncated": False}
+    many = [world.database.insert("auth_user", username=f"n{i}", email=f"n{i}@example.org") for i in range(400)]
+    with world.open(world.bob) as bob, world.open(world.ana) as ana:
+        world.call("PATCH", f"chat/threads/{world.thread}/", {"participant_ids": many})
+        assert_closed(bob, 4403)
+        number = world.post("encore là")
+        assert hear(ana)["payload"]["id"] == number
+    poll = world.add_poll(description="é" * 100_000)["id"]
+    with world.open(path=f"/ws/polls/{poll}/") as socket:
+        world.call("POST", f"polls/{poll}/close/")
+        assert len(hear(socket)["payload"]["description"]) == 100_000
