@@ -5,6 +5,7 @@
 #include "api/site.h"
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "domain/live.h"
 
 static const struct field usage_shape_list[] = {
 	SHAPE("available", BOOL),
@@ -17,6 +18,27 @@ static const struct field usage_shape_list[] = {
 };
 static const struct fields usage_shape = SHAPES(usage_shape_list);
 
+static const struct field queue_shape_list[] = {
+	SHAPE("frames", INT),
+	SHAPE("bytes", INT),
+	SHAPE("frames_max", INT, .meaning = "De la connexion qui en a le plus."),
+	SHAPE("bytes_max", INT),
+};
+static const struct fields queue_shape = SHAPES(queue_shape_list);
+
+static const struct field dropped_shape_list[] = { SHAPE("typing", INT), SHAPE("superseded", INT), SHAPE("slow_consumer", INT) };
+static const struct fields dropped_shape = SHAPES(dropped_shape_list);
+
+static const struct field realtime_shape_list[] = {
+	SHAPE("connections", INT),
+	SHAPE("groups", INT),
+	SHAPE("queue", OBJECT, .of = &queue_shape),
+	SHAPE("sent", INT),
+	SHAPE("dropped", OBJECT, .of = &dropped_shape),
+	SHAPE("bus", TEXT, .meaning = "Entre les processus : « off », « live » ou « degraded »."),
+};
+static const struct fields realtime_shape = SHAPES(realtime_shape_list);
+
 static const struct field health_shape_list[] = {
 	SHAPE("status", TEXT),
 	SHAPE("database", TEXT),
@@ -24,6 +46,7 @@ static const struct field health_shape_list[] = {
 	SHAPE("service", TEXT),
 	SHAPE("redis", MAP, .each = EACH(OBJECT, .of = &usage_shape)),
 	SHAPE("degraded", BOOL),
+	SHAPE("realtime", OBJECT, .of = &realtime_shape, .flags = FIELD_OPTIONAL),
 };
 const struct fields health_shape = SHAPES(health_shape_list);
 
@@ -58,6 +81,19 @@ static bool is_degraded(const struct redis *redis)
 	return false;
 }
 
+static void add_realtime(struct buf *b, const struct live *live)
+{
+	struct live_state s;
+
+	live->state(live->arg, &s);
+	buf_addf(b, ",\"realtime\":{\"connections\":%lld,\"groups\":%lld", (long long)s.connections, (long long)s.groups);
+	buf_addf(b, ",\"queue\":{\"frames\":%lld,\"bytes\":%lld,\"frames_max\":%lld,\"bytes_max\":%lld}", (long long)s.queue_frames,
+	         (long long)s.queue_bytes, (long long)s.queue_frames_max, (long long)s.queue_bytes_max);
+	buf_addf(b, ",\"sent\":%lld,\"dropped\":{\"typing\":%lld,\"superseded\":%lld,\"slow_consumer\":%lld},\"bus\":\"%s\"}",
+	         (long long)s.sent, (long long)s.dropped_typing, (long long)s.dropped_superseded, (long long)s.dropped_slow_consumer,
+	         s.bus);
+}
+
 static bool database_answers(struct request *req)
 {
 	return req->worker->db && db_ping(req->worker->db) == 0;
@@ -83,7 +119,10 @@ void health_show(struct request *req)
 			buf_add_char(&b, ',');
 		add_usage(&b, redis, (enum redis_usage)u);
 	}
-	buf_addf(&b, "},\"degraded\":%s}", degraded ? "true" : "false");
+	buf_addf(&b, "},\"degraded\":%s", degraded ? "true" : "false");
+	if (req->worker->context->live && req->worker->context->live->state)
+		add_realtime(&b, req->worker->context->live);
+	buf_add_char(&b, '}');
 	reply_json_take(req, connected ? 200 : 503, &b);
 }
 

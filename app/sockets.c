@@ -14,9 +14,14 @@ static void answered(void *arg, uint64_t request)
 	hub_answered(arg, request);
 }
 
+static void tell_state(void *arg, struct live_state *ret_state)
+{
+	hub_state(arg, ret_state);
+}
+
 struct live sockets_listener(struct hub *hub)
 {
-	return (struct live){ .announce = announce, .answered = answered, .arg = hub };
+	return (struct live){ .announce = announce, .answered = answered, .state = tell_state, .arg = hub };
 }
 
 int sockets_take(void *hub, const struct upgrade *u)

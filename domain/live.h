@@ -31,10 +31,19 @@ struct live_event {
 	struct str payload; /* JSON; borrowed during the call */
 };
 
-/* A listener. Both may be called by any thread, never wait and never fail outward. */
+/* How those are who listen, as of the last second at the latest; for /health. */
+struct live_state {
+	int64_t connections, groups;
+	int64_t queue_frames, queue_bytes, queue_frames_max, queue_bytes_max;    /* max: of the connection that has most */
+	int64_t sent, dropped_typing, dropped_superseded, dropped_slow_consumer; /* frames */
+	const char *bus;                                                         /* to other processes: "off", "live", "degraded"; static */
+};
+
+/* A listener. All may be called by any thread, never wait and never fail outward. */
 struct live {
 	void (*announce)(void *arg, const struct live_event *);
 	void (*answered)(void *arg, uint64_t request); /* its answer is written, or will never be */
+	void (*state)(void *arg, struct live_state *ret_state);
 	void *arg;
 };
 

@@ -221,6 +221,7 @@ static void append_found(struct hub *hub, struct group *g, struct job *job)
 	for (struct found *f = job->found; f; f = f->next) {
 		if (f->is_new ? f->id <= g->last_id : was_sent(g, blob_view(f->bytes)))
 			continue;
+		metric_add(hub->figures.repaired, 1);
 		append_message(hub, g, blob_ref(f->bytes), f->is_new ? f->id : 0, NULL);
 	}
 }
@@ -266,6 +267,7 @@ static void found_poll(struct hub *hub, struct group *g, struct job *job)
 	if (job->error || !job->poll || job->digest == g->poll_digest)
 		return;
 	g->poll_digest = job->digest;
+	metric_add(hub->figures.repaired, 1);
 	group_append(hub, g, ENTRY_POLL, frame_message(SENT_POLL_UPDATE, blob_view(job->poll)), 0, NULL);
 }
 

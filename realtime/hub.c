@@ -200,7 +200,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 	hub->sessions_ticked_us = now_us;
 	sessions_tick(hub, now_us);
 	memories_tick(hub, now_us);
-	metric_set(hub->connections, atomic_load(&hub->n_sessions));
+	figures_tick(hub);
 }
 
 /* ---- making ---- */
@@ -270,16 +270,13 @@ int hub_create(const struct hub_config *config, struct hub **ret_hub, struct err
 	hub->settings = config->settings;
 	hub->inbox_end = &hub->inbox;
 	pthread_mutex_init(&hub->lock, NULL);
-	hub->sent = metric_series(METRIC_WS_SENT, "");
-	hub->dropped_typing = metric_series(METRIC_WS_DROPPED, "reason=\"lean\"");
-	hub->dropped_slow = metric_series(METRIC_WS_DROPPED, "reason=\"slow_consumer\"");
-	hub->connections = metric_series(METRIC_WS_CONNECTIONS, "");
 	atomic_store(&hub->pulse_us, clock_monotonic_us());
 	r = make_parts(hub, err);
 	if (r < 0) {
 		hub_destroy(hub);
 		return r;
 	}
+	figures_init(hub);
 	*ret_hub = hub;
 	return 0;
 }

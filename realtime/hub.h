@@ -71,6 +71,9 @@ void hub_drain(struct hub *, int64_t deadline_us);
 /* Open sockets. */
 int hub_connections(const struct hub *);
 
+/* What /health shows of it. */
+void hub_state(const struct hub *, struct live_state *ret_state);
+
 /* Microseconds since the hub's loop last turned; for /livez. */
 int64_t hub_pulse_age_us(const struct hub *);
 

@@ -163,7 +163,7 @@ struct session {
 	int64_t ping_us, heard_us; /* monotonic: when it was pinged (0: not since), when it was last heard */
 	int64_t next_ping_us, next_check_us;
 	bool wants_ping;
-	enum close_cause cause; /* why, while it is SESSION_CLOSING */
+	enum close_cause cause; /* why it is closed, once that is known */
 	int64_t kill_us;        /* monotonic: then the socket is dropped; 0: not closing */
 };
 
@@ -250,6 +250,19 @@ struct memory {
 	int64_t until_us;
 };
 
+enum bus_state { BUS_OFF, BUS_LIVE, BUS_DEGRADED, BUS_STATES };
+
+/* The hub's series of base/metrics.def. */
+struct figures {
+	struct metric *connections, *groups[2]; /* by target */
+	struct metric *queue_frames, *queue_bytes, *queue_frames_max, *queue_bytes_max;
+	struct metric *received, *sent, *sent_bytes, *repaired;
+	struct metric *dropped_typing, *dropped_superseded, *dropped_slow;
+	struct metric *closed[CLOSES];
+	struct metric *bus[BUS_STATES];
+	struct metric *canary; /* NULL without a bus */
+};
+
 struct refusals;
 struct bus;
 struct lookup;
@@ -284,7 +297,7 @@ struct hub {
 	int64_t drain_from_us;
 	unsigned char *batch; /* LWS_PRE and room for a write */
 	size_t batch_bytes;
-	struct metric *sent, *dropped_typing, *dropped_slow, *connections;
+	struct figures figures;
 	int64_t sessions_ticked_us;
 };
 
@@ -292,6 +305,11 @@ struct hub {
 void hub_tell(struct hub *, struct news *take_news);
 struct news *news_create(enum news_kind);
 void news_free(struct news *);
+
+/* ---- figures.c ---- */
+void figures_init(struct hub *);
+/* Those that are read rather than counted. */
+void figures_tick(struct hub *);
 
 /* ---- frame.c ---- */
 /* A text frame (RFC 6455 section 5.2, unmasked, FIN) with this payload; NULL without memory. */

@@ -190,6 +190,7 @@ void session_close(struct session *s, enum close_cause cause)
 		return;
 	s->state = SESSION_CLOSING;
 	s->cause = cause;
+	metric_add(s->hub->figures.closed[cause], 1);
 	s->kill_us = clock_monotonic_us() + CLOSE_LIMIT_US;
 	session_want_write(s);
 }
@@ -219,7 +220,21 @@ static void receive(struct session *s, const char *bytes, size_t n)
 		session_close(s, CLOSE_INTERNAL_ERROR);
 	else
 		inbound_message(s, buf_view(&s->in));
+	metric_add(s->hub->figures.received, 1);
 	buf_finish(&s->in); /* few have much to say: no memory is kept for it */
+}
+
+/* Nobody here closed it: the client did, or libwebsockets because of what he sent, or the connection broke. */
+static void note_end(struct session *s)
+{
+	const unsigned char *sent = lws_get_close_payload(s->wsi);
+	int code = lws_get_close_length(s->wsi) >= 2 ? sent[0] << 8 | sent[1] : 0;
+
+	if (!s->cause)
+		s->cause = code == closes[CLOSE_NOT_UTF8].code   ? CLOSE_NOT_UTF8
+		           : code == closes[CLOSE_PROTOCOL].code ? CLOSE_PROTOCOL
+		                                                 : CLOSE_LOST;
+	metric_add(s->hub->figures.closed[s->cause], 1);
 }
 
 int session_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
@@ -247,11 +262,17 @@ int session_callback(struct lws *wsi, enum lws_callback_reasons reason, void *us
 		if (s)
 			s->heard_us = clock_monotonic_us();
 		return 0;
+	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+		if (s && s->state == SESSION_OPEN)
+			s->cause = CLOSE_CLIENT;
+		return 0;
 	case LWS_CALLBACK_CLOSED:
 		if (s) {
 			lws_set_opaque_user_data(wsi, NULL);
 			if (s->state == SESSION_CLOSING)
 				linger_begin(hub, lws_get_socket_fd(wsi));
+			else
+				note_end(s);
 			end(s);
 		}
 		return 0;

@@ -58,13 +58,15 @@ bool session_may_read_group(const struct session *s)
 /* Whether the session passes over the entry where it stands. */
 static bool passes_over(const struct session *s)
 {
+	const struct figures *f = &s->hub->figures;
 	const struct entry *e = s->at;
 
 	if (e->message && e->message <= s->replayed_to)
 		return true;
-	if (!s->lean)
+	if (!s->lean || e->kind == ENTRY_MESSAGE || s->group->newest_poll == e)
 		return false;
-	return e->kind == ENTRY_TYPING || (e->kind == ENTRY_POLL && s->group->newest_poll != e);
+	metric_add(e->kind == ENTRY_TYPING ? f->dropped_typing : f->dropped_superseded, 1);
+	return true;
 }
 
 void session_overloaded(struct session *s)
@@ -75,13 +77,11 @@ void session_overloaded(struct session *s)
 	uint64_t lasting = end->lasting - at->lasting + s->n_own, lasting_bytes = end->lasting_bytes - at->lasting_bytes + s->own_bytes;
 	uint64_t max_frames = (uint64_t)settings->realtime_queue_frames, max_bytes = (uint64_t)settings->realtime_queue_bytes;
 
-	if (frames <= max_frames && bytes <= max_bytes)
+	if (s->state != SESSION_OPEN || (frames <= max_frames && bytes <= max_bytes))
 		return;
-	if (!s->lean)
-		metric_add(s->hub->dropped_typing, 1);
 	s->lean = true;
 	if (lasting > max_frames || (lasting_bytes > max_bytes && lasting > 1)) {
-		metric_add(s->hub->dropped_slow, 1);
+		metric_add(s->hub->figures.dropped_slow, (int64_t)frames);
 		session_close(s, CLOSE_SLOW_CONSUMER);
 	}
 }
@@ -116,6 +116,7 @@ static size_t take_parcels(struct session *s, size_t n)
 		}
 		blob_unref(p->bytes);
 		free(p);
+		metric_add(s->hub->figures.sent, 1);
 	}
 	return n;
 }
@@ -130,7 +131,7 @@ static size_t take_entries(struct session *s, size_t n)
 				return n;
 			if (e->message > s->sent_to)
 				s->sent_to = e->message;
-			metric_add(s->hub->sent, 1);
+			metric_add(s->hub->figures.sent, 1);
 		}
 		group_step(s->group, s);
 	}
@@ -161,6 +162,7 @@ int session_write(struct session *s)
 		return lws_write(s->wsi, s->hub->batch + LWS_PRE, 0, LWS_WRITE_PING) < 0 ? -1 : 0;
 	}
 	n = take_entries(s, take_parcels(s, n));
+	metric_add(s->hub->figures.sent_bytes, (int64_t)n);
 	if (n && lws_write(s->wsi, s->hub->batch + LWS_PRE, n, LWS_WRITE_RAW) < (int)n)
 		return -1;
 	if (has_more(s) || s->state == SESSION_CLOSING)
