@@ -3,8 +3,23 @@
 import json
 import os
 import re
+import shutil
+import signal
+import ssl
+import subprocess
+from http.client import HTTPSConnection
 
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from lib import wait
+from lib.chat import Chat, hear, hear_pong
+from lib.database import Database
+from lib.net import answers, free_port
 from lib.server import ROOT
+
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
 
 def read(*path):
@@ -20,21 +35,34 @@ def known_series():
             yield from (name + suffix for suffix in ("_bucket", "_count", "_sum"))
 
 
-def test_alerts_and_dashboard_use_metrics_that_exist():
+def expressions():
+    """Of the dashboard and of the alerts."""
     dashboard = json.loads(read("deploy", "grafana-dashboard.json"))
-    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-    expressions += re.findall(r"expr: (.*(?:\n {10,}.*)*)", read("deploy", "egoejo.rules.yml"))
-    used = {name for text in expressions for name in re.findall(r"egoejo_\w+", text)}
+    found = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    return found + re.findall(r"expr: (.*(?:\n {10,}.*)*)", read("deploy", "egoejo.rules.yml"))
+
+
+def test_alerts_and_dashboard_use_metrics_that_exist():
+    used = {name for text in expressions() for name in re.findall(r"egoejo_\w+", text)}
     assert len(used) > 10
     assert used <= set(known_series()), used - set(known_series())
+
+
+def test_the_figures_of_sockets_are_all_watched_and_have_the_labels_that_are_asked_for(server):
+    shown = server.get("/metrics").text
+    for text in expressions():
+        for name, label in re.findall(r'(egoejo_websocket_\w+)\{(\w+="\w+")\}', text):
+            assert re.search(rf"^{name}{{[^}}]*{label}", shown, re.M), (name, label)
+    shown = {name for name in re.findall(r"^# TYPE (egoejo_websocket_\w+)", shown, re.M)}
+    assert len(shown) > 10 and shown <= {name for text in expressions() for name in re.findall(r"egoejo_\w+", text)} | {"egoejo_websocket_queue_bytes_max"}
 
 
 def test_the_image_is_built_with_what_dev_builds_with():
     needs = re.search(r"^needs_to_build='\n(.*?)^'", read("dev"), re.M | re.S).group(1)
     packages = {line.split()[0] for line in needs.splitlines()}
-    build_stage = read("deploy", "Dockerfile").partition("AS build\n")[2].partition("\nFROM")[0]
+    stages = read("deploy", "Dockerfile").partition("AS build\n")[2]  # what is loaded at run time stands in the second
     assert len(packages) > 10
-    assert packages <= set(re.findall(r"[\w.+-]+", build_stage)), "deploy/Dockerfile: add the packages of ./dev"
+    assert packages <= set(re.findall(r"[\w.+-]+", stages)), "deploy/Dockerfile: add the packages of ./dev"
     assert "-dev" not in read("deploy", "Dockerfile").rpartition("\nFROM")[2], "no compiler's files in the image that runs"
 
 
@@ -54,3 +82,63 @@ def test_every_setting_named_in_deploy_exists():
     named = example | set(re.findall(r"^ +([A-Z_]+): ", service, re.M)) | set(re.findall(r"([A-Z_]+)=", image))
     assert {"DJANGO_SECRET_KEY", "REDIS_URL", "HOST"} <= named
     assert named <= settings, named - settings
+
+
+class Nginx:
+    """deploy/nginx.conf with ports, certificate and logs of the test's own."""
+
+    def __init__(self, folder, upstream):
+        self.folder, self.port = folder, free_port()
+        site = read("deploy", "nginx.conf").replace("127.0.0.1:8000", f"127.0.0.1:{upstream}").replace("/etc/nginx/tls", folder)
+        site = re.sub(r"listen \[::\].*;\n", "", site).replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
+        site = site.replace("listen 443 ", f"listen 127.0.0.1:{self.port} ").replace("/var/log/nginx", folder)
+        temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        with open(os.path.join(folder, "nginx.conf"), "w", encoding="utf-8") as f:
+            f.write(f"daemon off;\n{'user root;' if os.geteuid() == 0 else ''}\npid {folder}/pid;\nevents {{}}\nerror_log {folder}/error.log;\n"
+                    f"http {{\n{temporary}access_log {folder}/access.log;\n{site}}}\n")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost",
+                        "-keyout", f"{folder}/privkey.pem", "-out", f"{folder}/fullchain.pem"], check=True, capture_output=True)
+        self.command = [NGINX, "-p", folder, "-c", "nginx.conf", "-e", f"{folder}/error.log"]
+
+    def check(self):
+        done = subprocess.run([*self.command, "-t"], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr + read(self.folder, "error.log")
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait.until(lambda: answers(self.port), 10, "nginx")
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(10)
+
+    @property
+    def logs(self):
+        return "".join(read(self.folder, name) for name in ("access.log", "error.log"))
+
+
+@pytest.mark.skipif(not NGINX, reason="nginx is not there")
+def test_chats_go_through_nginx(new_database, start_server, folder):
+    database = Database(new_database("empty"))
+    chat = Chat(database, start_server, ALLOWED_HOSTS="localhost,127.0.0.1")
+    nginx = Nginx(folder, chat.server.port)
+    nginx.check()
+    trust = ssl.create_default_context(cafile=f"{folder}/fullchain.pem")
+    with nginx:
+        token = chat.bob.headers["Authorization"].split()[1]
+        for _ in range(3):  # what went before must not leave a used connection to the next
+            https = HTTPSConnection("localhost", nginx.port, context=trust, timeout=10)
+            https.request("GET", f"/api/chat/threads/{chat.thread}/", headers=chat.bob.headers)
+            assert https.getresponse().read()
+            https.close()
+            with connect(f"wss://localhost:{nginx.port}{chat.path}?token={token}", ssl=trust, origin="https://localhost") as socket:
+                number = chat.post("par nginx")
+                assert hear(socket)["payload"]["id"] == number
+                hear_pong(socket)
+        chat.server.stop()
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"wss://localhost:{nginx.port}{chat.path}?token={token}", ssl=trust)
+        assert refused.value.response.status_code == 502
+    assert f"/api/chat/threads/{chat.thread}/" in nginx.logs and token not in nginx.logs
+    database.close()
