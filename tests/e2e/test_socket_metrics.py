@@ -119,21 +119,29 @@ class Slow:
     def begin_to_read(self):
         threading.Thread(target=self.peer.read_to_end, daemon=True).start()
 
+    def count(self, kind):
+        """How many such frames he has read."""
+        return self.peer.rest.count(b'"type":"%s"' % kind)
+
 
 def fill(figures, tell):
-    """Tells until what was told waits, because nothing more fits into the socket; how many frames wait."""
+    """
+    Tells until two frames wait because nothing more fits into the socket: one, which the kernel may still find room for, and
+    another. How many were told, how many wait.
+    """
     for told in range(1, 40):
+        waiting = figures["queue_frames"]
         tell()
-        wait.until(lambda n=told: figures["sent_total"] == n or figures["queue_frames"], SOON, f"{told} frames written, not {figures['sent_total']}, or one waiting")
-        if waiting := figures["queue_frames"]:
-            return waiting
+        wait.until(lambda: figures["sent_total"] + figures["queue_frames"] == told or figures["queue_frames"] > waiting, SOON, f"frame {told}")
+        if figures["queue_frames"] >= 2:
+            return told, figures["queue_frames"]
     raise AssertionError("the socket takes everything")
 
 
 def test_a_slow_reader_is_seen_and_typing_is_not_for_him(chat):
     figures = Figures(chat.server)
     slow = Slow(chat, chat.path, f"token={tokens.access(chat.bob.id)}")
-    waiting = fill(figures, lambda: chat.post(LARGE))
+    _, waiting = fill(figures, lambda: chat.post(LARGE))
     queue = figures.health["queue"]
     assert queue["frames"] == queue["frames_max"] == figures["queue_frames_max"] == waiting
     assert queue["bytes"] == queue["bytes_max"] == figures["queue_bytes"] == figures["queue_bytes_max"] > waiting * len(LARGE)
@@ -142,26 +150,28 @@ def test_a_slow_reader_is_seen_and_typing_is_not_for_him(chat):
             say(ana, type="typing", is_typing=True)
             assert hear(ana)["type"] == "chat_typing"
     slow.begin_to_read()
-    figures.wait("queue_frames", 0)
-    assert figures['dropped_total{reason="typing"}'] == figures.health["dropped"]["typing"] == 9  # and that she is gone
+    dropped = 'dropped_total{reason="typing"}'
+    wait.until(lambda: figures[dropped] + slow.count(b"chat_typing") == 9, SOON, "her typing, and that she is gone")
+    assert figures[dropped] == figures.health["dropped"]["typing"] >= 8 - 4
 
 
 def test_of_a_slow_readers_poll_only_the_newest_is_kept(chat):
     poll = chat.add_poll(description=LARGE)["id"]
     figures = Figures(chat.server)
     slow = Slow(chat, f"/ws/polls/{poll}/")
-    waiting = fill(figures, lambda: chat.call("POST", f"polls/{poll}/open/"))
+    told, _ = fill(figures, lambda: chat.call("POST", f"polls/{poll}/open/"))
     for _ in range(6):
         chat.call("POST", f"polls/{poll}/open/")
     slow.begin_to_read()
-    figures.wait("queue_frames", 0)
-    assert figures['dropped_total{reason="superseded"}'] == figures.health["dropped"]["superseded"] == waiting + 5
+    dropped = 'dropped_total{reason="superseded"}'
+    wait.until(lambda: figures[dropped] + slow.count(b"poll_update") == told + 6, SOON, "all that was told")
+    assert figures[dropped] == figures.health["dropped"]["superseded"] >= 6 - 1
 
 
 def test_a_reader_who_is_too_slow_is_closed(chat):
     figures = Figures(chat.server)
     slow = Slow(chat, chat.path, f"token={tokens.access(chat.bob.id)}")
-    waiting = fill(figures, lambda: chat.post(LARGE))
+    _, waiting = fill(figures, lambda: chat.post(LARGE))
     for _ in range(5):
         chat.post()
     figures.wait_closed(1013, "slow_consumer")
