@@ -5,6 +5,7 @@ import time
 import pytest
 
 from lib import wait
+from lib.live import Sockets
 
 PROMPT = 1.0  # seconds within which health must tell the truth, both ways (resilience.md 2.2)
 USAGES = ("channels", "cache", "tasks")
@@ -39,3 +40,10 @@ class Watcher:
 @pytest.fixture
 def watch():
     return Watcher
+
+
+@pytest.fixture
+def sockets():
+    made = Sockets()
+    yield made
+    made.close()
