@@ -152,7 +152,7 @@ struct session {
 	unsigned n_own;
 	struct replay *replay;
 	int64_t cut_from, cut_after; /* a replay from there was cut among the edits, behind this one; 0: not */
-	int64_t replayed_to;         /* new messages up to this id were in a replay */
+	int64_t replayed_to;         /* new messages up to this id were in a replay, or are the client's own word */
 	int64_t sent_to;             /* highest new message that was queued to it */
 	struct buf in;               /* of a message whose end is still to come */
 	bool in_is_text;

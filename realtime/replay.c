@@ -69,6 +69,7 @@ void replay_found(struct session *s, struct job *job)
 {
 	struct replay *p = s->replay;
 	bool full = job->n_found >= job->limit, truncated;
+	int64_t known;
 
 	if (!p)
 		return;
@@ -77,6 +78,9 @@ void replay_found(struct session *s, struct job *job)
 		session_close(s, CLOSE_INTERNAL_ERROR); /* he comes again, and resumes again */
 		return;
 	}
+	known = p->from < job->last_id ? p->from : job->last_id; /* these he has, though the group may still be behind him */
+	if (known > s->replayed_to)
+		s->replayed_to = known;
 	p->since = job->since;
 	p->changed_after = job->changed_after;
 	for (struct found *f = job->found; f; f = f->next) {

@@ -73,3 +73,14 @@ def test_a_slow_queue_rule_does_not_close_a_replay(world):
         assert resume(socket, ids[0])[0] == ids[1:4]
         assert resume(socket, ids[3])[0] == ids[4:]
 
+
+def test_who_knows_more_than_the_group_hears_nothing_twice(world):
+    """He heard it from another process; here it comes to light later, with the message behind it."""
+    with open_socket(world) as behind, open_socket(world) as ahead:
+        assert resume(behind, 0)[0] == []
+        known = add_messages(world, 1)[0]
+        assert resume(ahead, known)[0] == []
+        body = json.dumps({"thread": world.thread, "content": "Et puis"}).encode()
+        posted = world.server.request("POST", "/api/chat/messages/", {**world.ana.headers, "Content-Type": "application/json"}, body).json["id"]
+        assert [json.loads(ahead.recv(timeout=10))["payload"]["id"]] == [posted]
+        assert [json.loads(behind.recv(timeout=10))["payload"]["id"] for _ in range(2)] == [known, posted]
