@@ -6,7 +6,6 @@
 #include "api/server.h"
 
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,7 +15,6 @@
 #include "base/mem.h"
 
 #define EXECUTOR_QUEUE 1024
-#define OTHER_FILES    512 /* descriptors that are not clients': databases, Redis, epoll sets */
 
 /* ---- records ---- */
 
@@ -58,21 +56,6 @@ void server_release(struct server *s, struct connection *c)
 }
 
 /* ---- making ---- */
-
-/* Raises the limit of open files to what the settings ask for, as far as we may. */
-static void raise_file_limit(int wanted)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= (rlim_t)wanted)
-		return;
-	limit.rlim_cur = limit.rlim_max < (rlim_t)wanted ? limit.rlim_max : (rlim_t)wanted;
-	setrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur < (rlim_t)wanted)
-		log_write(LOG_WARNING, "http", "http.few_descriptors",
-		          LOG_FIELDS(LOG_INT("limit", (int64_t)limit.rlim_cur), LOG_INT("wanted", wanted)),
-		          "the limit of open files is below MAX_CONNECTIONS");
-}
 
 static int prepare_worker(const struct api_context *context, bool with_front, struct worker *ret_worker, struct error *err)
 {
@@ -156,8 +139,7 @@ static int prepare(struct server *s, struct error *err)
 	s->listener = listen_open(s->settings, &s->port, err);
 	if (s->listener < 0)
 		return s->listener;
-	s->n_connections = (int)s->settings->max_connections + OTHER_FILES;
-	raise_file_limit(s->n_connections);
+	s->n_connections = settings_files(s->settings);
 	s->connections = mem_array((size_t)s->n_connections, sizeof(*s->connections));
 	s->addresses = addresses_create((size_t)s->settings->max_connections);
 	if (!s->connections || !s->addresses)

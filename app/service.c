@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "api/request.h"
 #include "api/route.h"
@@ -251,6 +252,26 @@ static int start_monitors(struct service *s, struct error *err)
 
 /* ---- hub, server ---- */
 
+/*
+ * As many descriptors as the settings ask for, if we may have them; and no more, for libwebsockets keeps a table of as many as there
+ * can be, and containers often allow a billion.
+ */
+static int limit_files(struct service *s, struct error *err)
+{
+	rlim_t wanted = (rlim_t)settings_files(s->settings);
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return error_set(err, ERR_INTERNAL, "cannot read the limit of open files");
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	if (limit.rlim_cur < wanted &&
+	    limit.rlim_cur < (rlim_t)s->settings->max_connections + (rlim_t)s->settings->realtime_max_connections)
+		log_write(LOG_WARNING, "app", "start.few_descriptors",
+		          LOG_FIELDS(LOG_INT("limit", (int64_t)limit.rlim_cur), LOG_INT("wanted", (int64_t)wanted)),
+		          "the limit of open files is below MAX_CONNECTIONS and REALTIME_MAX_CONNECTIONS");
+	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? error_set(err, ERR_INTERNAL, "cannot set the limit of open files") : 0;
+}
+
 static int start_hub(struct service *s, struct error *err)
 {
 	int r = sockets_start(s->settings, s->db, s->redis, &s->hub, err);
@@ -299,7 +320,7 @@ static void note_versions(void)
 static int start_all(struct service *s, struct error *err)
 {
 	int (*const steps[])(struct service *, struct error *) = { start_database, start_redis, start_throttle, start_measures,
-		                                                   start_monitors, start_hub,   start_server };
+		                                                   start_monitors, limit_files, start_hub,      start_server };
 	int r;
 
 	r = site_create(s->settings, &s->site, err);

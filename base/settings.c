@@ -14,6 +14,7 @@
 /* The environment is bounded by the kernel to about 2 MiB; this is for its copies. */
 #define MEMORY_LIMIT_BYTES (16 * 1024 * 1024)
 
+#define OTHER_FILES    2048   /* databases, Redis, epoll sets, files; WebSockets that are too many, until they have heard so */
 #define MAX_RATE_CALLS 100000 /* the time of each is kept (cache/throttle.h) */
 
 const struct setting_line setting_lines[] = {
@@ -238,6 +239,11 @@ int settings_load(settings_source source, void *arg, bool terminal, struct setti
 	}
 	*ret_settings = s;
 	return 0;
+}
+
+int settings_files(const struct settings *s)
+{
+	return (int)(s->max_connections + s->realtime_max_connections) + OTHER_FILES;
 }
 
 void settings_destroy(struct settings *s)

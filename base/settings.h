@@ -69,6 +69,9 @@ int settings_load(settings_source, void *arg, bool terminal, struct settings **r
  */
 int settings_check_serving(const struct settings *, struct error *err);
 
+/* How many descriptors the process may come to need: those of all clients that it takes, and of itself. */
+int settings_files(const struct settings *);
+
 /* Frees; NULL is fine. */
 void settings_destroy(struct settings *);
 
