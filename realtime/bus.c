@@ -19,6 +19,7 @@
 #define CHANNEL_SIZE 64
 #define EVERYBODY    PREFIX "everybody" /* channel of all processes */
 #define LOST         "control.lost"     /* there: something was not published, have a look */
+#define HEARD_MAX    256                /* messages that are told together */
 #define QUEUE        10000
 #define QUEUE_BYTES  (64 * 1024 * 1024)
 
@@ -27,6 +28,8 @@ struct bus {
 	struct subscription *subscription;
 	struct publisher *publisher;
 	char origin[UUID_HEX_SIZE];
+	struct news *heard, **heard_end; /* the subscription's thread: to be told together */
+	unsigned n_heard;
 	atomic_bool lost;     /* something was not published, and the others do not know */
 	int64_t next_lost_us; /* the hub's */
 };
@@ -79,6 +82,26 @@ static bool is_lost(const json_t *envelope)
 	return type && strcmp(type, LOST) == 0;
 }
 
+/* A burst reaches the hub as one, so that it goes out in few writes. */
+static void tell_heard(void *arg)
+{
+	struct bus *bus = arg;
+
+	if (bus->heard)
+		hub_tell(bus->hub, bus->heard);
+	bus->heard = NULL;
+	bus->heard_end = &bus->heard;
+	bus->n_heard = 0;
+}
+
+static void note_heard(struct bus *bus, struct news *take_news)
+{
+	*bus->heard_end = take_news;
+	bus->heard_end = &take_news->next;
+	if (++bus->n_heard == HEARD_MAX)
+		tell_heard(bus);
+}
+
 static void on_message(struct str channel, const struct redis_reply *reply, void *arg)
 {
 	struct bus *bus = arg;
@@ -98,7 +121,7 @@ static void on_message(struct str channel, const struct redis_reply *reply, void
 	if (news)
 		news->eid = digest_of(eid ? str_of(eid) : text);
 	if (news)
-		hub_tell(bus->hub, news);
+		note_heard(bus, news);
 	json_decref(envelope);
 }
 
@@ -108,6 +131,7 @@ static void on_state(bool live, int64_t client_id, void *arg)
 	struct news *news = news_create(NEWS_BUS);
 
 	(void)client_id;
+	tell_heard(bus);
 	if (!news)
 		return;
 	news->live = live;
@@ -223,6 +247,7 @@ int bus_create(struct hub *hub, struct bus **ret_bus, struct error *err)
 		                                    .n_channels = N_ELEMENTS(everybody),
 		                                    .canary_opens_breaker = true,
 		                                    .on_message = on_message,
+		                                    .on_pause = tell_heard,
 		                                    .on_state = on_state,
 		                                    .on_joined = on_joined,
 		                                    .arg = bus };
@@ -236,6 +261,7 @@ int bus_create(struct hub *hub, struct bus **ret_bus, struct error *err)
 	if (!bus)
 		return error_set(err, ERR_NOMEM, "out of memory");
 	bus->hub = hub;
+	bus->heard_end = &bus->heard;
 	*ret_bus = bus;
 	if (random_uuid_hex(bus->origin) < 0)
 		return error_set(err, ERR_IO, "no random bytes");

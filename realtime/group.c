@@ -48,6 +48,8 @@ static void group_free(struct hub *hub, struct group *g)
 {
 	if (g->joined)
 		bus_leave(hub->bus, g);
+	if (hub->batch.group == g)
+		hub->batch.group = NULL;
 	events_free(g);
 	group_trim(g);
 	free(g->heard);
@@ -67,6 +69,7 @@ void group_join(struct group *g, struct session *s)
 	struct hub *hub = s->hub;
 
 	s->group = g;
+	g->all_woken = false;
 	s->next_in_group = g->sessions;
 	s->prev_in_group = NULL;
 	if (g->sessions)
@@ -115,19 +118,22 @@ void group_trim(struct group *g)
 	}
 }
 
-void group_step(struct group *g, struct session *s)
+void group_step(struct group *g, struct session *s, struct entry *to)
 {
 	struct entry *e = s->at;
 
 	e->waiting--;
-	s->at = e->next;
-	s->at->waiting++;
+	s->at = to;
+	to->waiting++;
 	if (e == g->oldest)
 		group_trim(g);
 }
 
 void group_wake(struct group *g)
 {
+	if (g->all_woken)
+		return;
+	g->all_woken = true;
 	for (struct session *s = g->sessions; s; s = s->next_in_group)
 		session_want_write(s);
 }
@@ -142,10 +148,22 @@ void group_close_all(struct group *g, enum close_cause cause)
 	}
 }
 
+/* Whether anybody may have too much before him: the one who stands at the oldest entry has most. */
+static bool is_behind(const struct hub *hub, const struct group *g)
+{
+	return g->end->frames - g->oldest->frames > (uint64_t)hub->settings->realtime_queue_frames ||
+	       g->end->frames_bytes - g->oldest->frames_bytes > (uint64_t)hub->settings->realtime_queue_bytes;
+}
+
+static void judge_sessions(struct group *g)
+{
+	for (struct session *s = g->sessions; s; s = s->next_in_group)
+		session_overloaded(s);
+}
+
 void group_append(struct hub *hub, struct group *g, enum entry_kind kind, struct blob *take_bytes, int64_t message, struct hold *take_hold)
 {
 	struct entry *e = g->end, *end = g->n_sessions && take_bytes ? mem_alloc(sizeof(*end)) : NULL;
-	struct session *next;
 
 	if (!end) { /* without memory the next sweep finds it */
 		blob_unref(take_bytes);
@@ -164,11 +182,9 @@ void group_append(struct hub *hub, struct group *g, enum entry_kind kind, struct
 	g->end = end;
 	if (kind == ENTRY_POLL)
 		g->newest_poll = e;
-	for (struct session *s = g->sessions; s; s = next) {
-		next = s->next_in_group;
-		session_overloaded(s);
-		session_want_write(s);
-	}
+	group_wake(g);
+	if (is_behind(hub, g))
+		judge_sessions(g);
 	group_trim(g);
 }
 

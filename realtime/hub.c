@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/mem.h"
 #include "realtime/hub_impl.h"
 
-#define FILES    64   /* of libwebsockets itself */
-#define RX_BYTES 1024 /* of a session, for what it sends: more comes in pieces */
+#define FILES     64                /* of libwebsockets itself */
+#define TABLE_MAX (4 * 1024 * 1024) /* descriptors; 16 bytes for each */
+#define RX_BYTES  1024              /* of a session, for what it sends: more comes in pieces */
 
 /* ---- news ---- */
 
@@ -211,6 +213,19 @@ static const struct lws_protocols protocols[] = {
 	{ 0 },
 };
 
+/*
+ * 0: as many as the process may open; then libwebsockets finds a socket in a table by its descriptor. Any less, and it searches all
+ * of them at each event; still better than a table of a billion, where the program has left the limit so (app/service.c sets it).
+ */
+static unsigned file_limit(const struct hub *hub)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= TABLE_MAX)
+		return 0;
+	return (unsigned)hub->settings->realtime_max_connections + SPARE_SESSIONS + FILES;
+}
+
 static int make_context(struct hub *hub, struct error *err)
 {
 	void *loops[1] = { hub->loop };
@@ -221,7 +236,7 @@ static int make_context(struct hub *hub, struct error *err)
 		.foreign_loops = loops,
 		.pcontext = &hub->context, /* NULL once it is gone */
 		.user = hub,
-		.fd_limit_per_thread = (unsigned)hub->settings->realtime_max_connections + SPARE_SESSIONS + FILES,
+		.fd_limit_per_thread = file_limit(hub),
 		.timeout_secs = 5,
 		.server_string = "egoejo",
 		.vhost_name = "hub",
@@ -239,9 +254,9 @@ static int make_parts(struct hub *hub, struct error *err)
 
 	hub->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOINOTIFY);
 	hub->refusals = refusals_create((int)hub->settings->realtime_refusals_max);
-	hub->batch_bytes = BATCH_BYTES;
-	hub->batch = mem_alloc(LWS_PRE + BATCH_BYTES);
-	if (!hub->loop || !hub->refusals || !hub->batch)
+	hub->batch.room = BATCH_BYTES;
+	hub->batch.bytes = mem_alloc(LWS_PRE + BATCH_BYTES);
+	if (!hub->loop || !hub->refusals || !hub->batch.bytes)
 		return error_set(err, ERR_NOMEM, "out of memory");
 	ev_async_init(&hub->woken, on_woken);
 	hub->woken.data = hub;
@@ -375,7 +390,7 @@ void hub_destroy(struct hub *hub)
 	refusals_destroy(hub->refusals);
 	if (hub->loop)
 		ev_loop_destroy(hub->loop);
-	free(hub->batch);
+	free(hub->batch.bytes);
 	pthread_mutex_destroy(&hub->lock);
 	free(hub);
 }

@@ -24,12 +24,15 @@ void news_free(struct news *news)
 
 void hub_tell(struct hub *hub, struct news *take_news)
 {
+	struct news **end = &take_news->next;
 	bool first;
 
+	while (*end)
+		end = &(*end)->next;
 	pthread_mutex_lock(&hub->lock);
 	first = !hub->inbox;
 	*hub->inbox_end = take_news;
-	hub->inbox_end = &take_news->next;
+	hub->inbox_end = end;
 	pthread_mutex_unlock(&hub->lock);
 	if (first)
 		ev_async_send(hub->loop, &hub->woken);

@@ -85,6 +85,7 @@ struct group {
 	int64_t id;
 	struct session *sessions;
 	unsigned n_sessions, jobs;
+	bool all_woken; /* nobody has written since all were asked to */
 	struct entry *oldest, *end;
 	struct entry *newest_poll; /* an entry of the list, or NULL */
 	int64_t last_id;           /* chat: highest message that was appended or known; -1: not known yet */
@@ -163,6 +164,8 @@ struct session {
 	int64_t ping_us, heard_us; /* monotonic: when it was pinged (0: not since), when it was last heard */
 	int64_t next_ping_us, next_check_us;
 	bool wants_ping;
+	bool woken;             /* has asked for its turn to write */
+	unsigned excused;       /* times that it need not be asked whether it is slow */
 	enum close_cause cause; /* why it is closed, once that is known */
 	int64_t kill_us;        /* monotonic: then the socket is dropped; 0: not closing */
 };
@@ -263,6 +266,20 @@ struct figures {
 	struct metric *canary; /* NULL without a bus */
 };
 
+/*
+ * What is being written to a session. While it is nothing but entries of a group in a row, the next session that stands where it
+ * begins is sent it as it is: in a broadcast most do.
+ */
+struct batch {
+	unsigned char *bytes; /* LWS_PRE before them */
+	size_t n, room;
+	const struct group *group; /* NULL: it is of one session alone */
+	uint64_t from, frames;     /* the first entry's place in the group, and how many there are */
+	struct entry *behind;      /* the entry after the last */
+	int64_t lowest, highest;   /* new messages; 0: none */
+	int64_t held_from;         /* the user for whom it has something that is held; NULL_INT: none */
+};
+
 struct refusals;
 struct bus;
 struct lookup;
@@ -295,13 +312,13 @@ struct hub {
 	struct bus *bus;
 	bool degraded; /* Redis is configured and away */
 	int64_t drain_from_us;
-	unsigned char *batch; /* LWS_PRE and room for a write */
-	size_t batch_bytes;
+	struct batch batch;
 	struct figures figures;
 	int64_t sessions_ticked_us;
 };
 
 /* ---- hub.c ---- */
+/* Takes one, or a list of them in order. Any thread. */
 void hub_tell(struct hub *, struct news *take_news);
 struct news *news_create(enum news_kind);
 void news_free(struct news *);
@@ -324,8 +341,8 @@ void group_join(struct group *, struct session *);
 void group_leave(struct group *, struct session *);
 /* Fills the last entry; takes the frame (NULL: nothing happens) and the hold (NULL: none). */
 void group_append(struct hub *, struct group *, enum entry_kind, struct blob *take_bytes, int64_t message, struct hold *take_hold);
-/* The session goes on to the entry behind its own. */
-void group_step(struct group *, struct session *);
+/* The session goes on to an entry behind its own. */
+void group_step(struct group *, struct session *, struct entry *to);
 void group_wake(struct group *);
 void group_close_all(struct group *, enum close_cause);
 void group_trim(struct group *);

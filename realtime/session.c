@@ -180,6 +180,7 @@ void session_adopt(struct session *s, const struct job *job)
 	}
 	judge(s, job);
 	begin_replay(s);
+	session_want_write(s); /* what came to the group meanwhile */
 }
 
 /* ---- closing ---- */

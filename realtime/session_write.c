@@ -3,15 +3,20 @@
  * to BATCH_BYTES, and written at once (design 4a). The frames are complete, so libwebsockets writes them as they are
  * (LWS_WRITE_RAW); its own frames (pong, close) come between batches, never within one.
  */
+#include <poll.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "realtime/hub_impl.h"
 
+#define EXCUSED 16 /* times that a session is not asked again whether its socket is full */
+
 void session_want_write(struct session *s)
 {
-	if (s->wsi)
-		lws_callback_on_writable(s->wsi);
+	if (!s->wsi || s->woken)
+		return;
+	s->woken = true;
+	lws_callback_on_writable(s->wsi);
 }
 
 static void push(struct session *s, struct blob *take_bytes, bool replayed)
@@ -55,6 +60,11 @@ bool session_may_read_group(const struct session *s)
 	return !s->at->hold || s->at->hold->released || s->at->hold->user != s->user;
 }
 
+static bool has_more(const struct session *s)
+{
+	return s->parcels || session_may_read_group(s);
+}
+
 /* Whether the session passes over the entry where it stands. */
 static bool passes_over(const struct session *s)
 {
@@ -69,6 +79,24 @@ static bool passes_over(const struct session *s)
 	return true;
 }
 
+/* Its socket can take something, it only has not had its turn yet: much has come at once. */
+static bool is_excused(struct session *s)
+{
+	struct pollfd watched = { .events = POLLOUT };
+
+	if (!s->wsi || !has_more(s) || lws_partial_buffered(s->wsi))
+		return false;
+	if (s->excused) {
+		s->excused--;
+		return true;
+	}
+	watched.fd = lws_get_socket_fd(s->wsi);
+	if (poll(&watched, 1, 0) <= 0)
+		return false;
+	s->excused = EXCUSED;
+	return true;
+}
+
 void session_overloaded(struct session *s)
 {
 	const struct settings *settings = s->hub->settings;
@@ -77,7 +105,7 @@ void session_overloaded(struct session *s)
 	uint64_t lasting = end->lasting - at->lasting + s->n_own, lasting_bytes = end->lasting_bytes - at->lasting_bytes + s->own_bytes;
 	uint64_t max_frames = (uint64_t)settings->realtime_queue_frames, max_bytes = (uint64_t)settings->realtime_queue_bytes;
 
-	if (s->state != SESSION_OPEN || (frames <= max_frames && bytes <= max_bytes))
+	if (s->state != SESSION_OPEN || (frames <= max_frames && bytes <= max_bytes) || is_excused(s))
 		return;
 	s->lean = true;
 	if (lasting > max_frames || (lasting_bytes > max_bytes && lasting > 1)) {
@@ -86,26 +114,28 @@ void session_overloaded(struct session *s)
 	}
 }
 
-static bool add_to_batch(struct hub *hub, size_t *n, const struct blob *bytes)
+/* ---- batches ---- */
+
+static bool add_to_batch(struct batch *b, const struct blob *bytes)
 {
-	if (*n && *n + bytes->len > BATCH_BYTES)
+	if (b->n && b->n + bytes->len > BATCH_BYTES)
 		return false;
-	if (*n + bytes->len > hub->batch_bytes) { /* one frame that is larger than a batch */
-		unsigned char *larger = mem_realloc(hub->batch, LWS_PRE + bytes->len);
+	if (b->n + bytes->len > b->room) { /* one frame that is larger than a batch */
+		unsigned char *larger = mem_realloc(b->bytes, LWS_PRE + bytes->len);
 
 		if (!larger)
 			return false;
-		hub->batch = larger;
-		hub->batch_bytes = bytes->len;
+		b->bytes = larger;
+		b->room = bytes->len;
 	}
-	memcpy(hub->batch + LWS_PRE + *n, bytes->data, bytes->len);
-	*n += bytes->len;
+	memcpy(b->bytes + LWS_PRE + b->n, bytes->data, bytes->len);
+	b->n += bytes->len;
 	return true;
 }
 
-static size_t take_parcels(struct session *s, size_t n)
+static void take_parcels(struct session *s, struct batch *b)
 {
-	while (s->parcels && add_to_batch(s->hub, &n, s->parcels->bytes)) {
+	while (s->parcels && add_to_batch(b, s->parcels->bytes)) {
 		struct parcel *p = s->parcels;
 
 		s->parcels = p->next;
@@ -117,39 +147,83 @@ static size_t take_parcels(struct session *s, size_t n)
 		blob_unref(p->bytes);
 		free(p);
 		metric_add(s->hub->figures.sent, 1);
+		b->group = NULL;
 	}
-	return n;
 }
 
-static size_t take_entries(struct session *s, size_t n)
+/* The batch has one entry more. */
+static void note_entry(struct batch *b, const struct entry *e)
+{
+	b->frames++;
+	b->behind = e->next;
+	if (e->message && (!b->lowest || e->message < b->lowest))
+		b->lowest = e->message;
+	if (e->message > b->highest)
+		b->highest = e->message;
+	if (!e->hold || e->hold->released)
+		return;
+	if (b->held_from != NULL_INT && b->held_from != e->hold->user)
+		b->group = NULL;
+	b->held_from = e->hold->user;
+}
+
+static void take_entries(struct session *s, struct batch *b)
 {
 	while (!s->parcels && session_may_read_group(s)) {
-		const struct entry *e = s->at;
+		struct entry *e = s->at;
 
-		if (!passes_over(s)) {
-			if (!add_to_batch(s->hub, &n, e->bytes))
-				return n;
-			if (e->message > s->sent_to)
-				s->sent_to = e->message;
-			metric_add(s->hub->figures.sent, 1);
-		}
-		group_step(s->group, s);
+		if (passes_over(s))
+			b->group = NULL;
+		else if (add_to_batch(b, e->bytes))
+			note_entry(b, e);
+		else
+			break;
+		group_step(s->group, s, e->next);
 	}
-	if (s->group && s->at == s->group->end)
-		s->lean = false;
-	return n;
 }
 
-static bool has_more(const struct session *s)
+static void gather(struct session *s, struct batch *b)
 {
-	return s->parcels || session_may_read_group(s);
+	b->n = b->frames = 0;
+	b->lowest = b->highest = 0;
+	b->held_from = NULL_INT;
+	b->group = s->group;
+	b->from = s->at ? s->at->frames : 0;
+	take_parcels(s, b);
+	take_entries(s, b);
+	if (!b->frames)
+		b->group = NULL;
+}
+
+/* Whether what lies in the batch is what this session would gather. */
+static bool is_same(const struct session *s, const struct batch *b)
+{
+	return b->group && b->group == s->group && b->from == s->at->frames && !s->parcels && !s->lean && session_may_read_group(s) &&
+	       (!b->lowest || b->lowest > s->replayed_to) && (b->held_from == NULL_INT || b->held_from != s->user);
+}
+
+static void fill_batch(struct session *s, struct batch *b)
+{
+	if (is_same(s, b))
+		group_step(s->group, s, b->behind);
+	else
+		gather(s, b);
+	if (b->frames)
+		metric_add(s->hub->figures.sent, (int64_t)b->frames);
+	if (b->highest > s->sent_to)
+		s->sent_to = b->highest;
+	if (s->group && s->at == s->group->end)
+		s->lean = false;
 }
 
 /* The socket can take something: 0, or -1 to close it. */
 int session_write(struct session *s)
 {
-	size_t n = 0;
+	struct batch *b = &s->hub->batch;
 
+	s->woken = false;
+	if (s->group)
+		s->group->all_woken = false;
 	if (s->state == SESSION_CLOSING && !(s->cause == CLOSE_GOING_AWAY && has_more(s))) {
 		const struct close_row *row = &closes[s->cause];
 
@@ -159,11 +233,11 @@ int session_write(struct session *s)
 	if (s->wants_ping) {
 		s->wants_ping = false;
 		session_want_write(s);
-		return lws_write(s->wsi, s->hub->batch + LWS_PRE, 0, LWS_WRITE_PING) < 0 ? -1 : 0;
+		return lws_write(s->wsi, b->bytes + LWS_PRE, 0, LWS_WRITE_PING) < 0 ? -1 : 0;
 	}
-	n = take_entries(s, take_parcels(s, n));
-	metric_add(s->hub->figures.sent_bytes, (int64_t)n);
-	if (n && lws_write(s->wsi, s->hub->batch + LWS_PRE, n, LWS_WRITE_RAW) < (int)n)
+	fill_batch(s, b);
+	metric_add(s->hub->figures.sent_bytes, (int64_t)b->n);
+	if (b->n && lws_write(s->wsi, b->bytes + LWS_PRE, b->n, LWS_WRITE_RAW) < (int)b->n)
 		return -1;
 	if (has_more(s) || s->state == SESSION_CLOSING)
 		session_want_write(s);

@@ -21,6 +21,8 @@ struct subscription_config {
 	size_t n_channels;
 	bool canary_opens_breaker; /* a deaf subscription is an outage of the usage */
 	void (*on_message)(struct str channel, const struct redis_reply *payload, void *arg); /* payload: text, list or nil */
+	/* All that had come has been given to on_message, for now: what it gathered can be passed on. May be NULL. */
+	void (*on_pause)(void *arg);
 	/* Subscribed to all that had been joined by then (id of the connection for CLIENT TRACKING), or lost. */
 	void (*on_state)(bool live, int64_t client_id, void *arg);
 	/*

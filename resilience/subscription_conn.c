@@ -54,7 +54,7 @@ static int take_reply(struct subscription *s, const struct redis_reply *reply)
 	return 0;
 }
 
-int subscription_read_all(struct subscription *s)
+static int read_all(struct subscription *s)
 {
 	struct redis_reply *reply;
 	int r;
@@ -65,6 +65,15 @@ int subscription_read_all(struct subscription *s)
 		if (r < 0 || atomic_load(&s->stopping))
 			return r;
 	}
+	return r;
+}
+
+int subscription_read_all(struct subscription *s)
+{
+	int r = read_all(s);
+
+	if (s->config.on_pause)
+		s->config.on_pause(s->config.arg);
 	return r;
 }
 
@@ -93,6 +102,8 @@ static int await_confirmations(struct subscription *s, struct redis_conn *c, int
 		if (r < 0)
 			return r;
 		r = take_reply(s, reply);
+		if (s->config.on_pause)
+			s->config.on_pause(s->config.arg);
 		if (r < 0)
 			error_set(&o->err, r, "SUBSCRIBE: %.*s", STR_ARG(redis_reply_text(reply)));
 		redis_replies_free(&reply, 1);
