@@ -56,6 +56,30 @@ def rate_row(name, pairs, budget=None, beside="bare", cpu=True):
             f"{sum(r['failures'] for r in ours)} / {sum(r['failures'] for r in other)}"]
 
 
+# --- fan-out ---
+
+FANOUT_HEADS = ["sockets", "burst, deliveries/s", "bare", "ratio: median (lowest–highest)", "budget", "", "CPU in the burst, µs", "paced: CPU, µs",
+                "ratio", "budget", "", "paced: p50 / p99 / max, ms", "bare", "lost"]
+
+
+def _milliseconds(results):
+    return " / ".join(f"{median_of(results, key) / 1000:.1f}" for key in ("p50_us", "p99_us", "max_us"))
+
+
+def _lost(results):
+    return sum(r["lost"] + r["disordered"] + r["closed"] for r in results)
+
+
+def fanout_row(sessions, pairs, burst, pace):
+    ours, bare = [p[0] for p in pairs], [p[1] for p in pairs]
+    rates, costs = [a["burst_rate"] / b["burst_rate"] for a, b in pairs], [a["paced_cpu_us"] / b["paced_cpu_us"] for a, b in pairs]
+    burst_verdict = "" if not burst else burst.verdict(statistics.median(rates)) if not _lost(ours) else "**missed**"
+    return [f"{sessions:,}", number(median_of(ours, "burst_rate")), number(median_of(bare, "burst_rate")), spread(rates), str(burst or "–"), burst_verdict,
+            f"{median_of(ours, 'burst_cpu_us'):.2f} / {median_of(bare, 'burst_cpu_us'):.2f}",
+            f"{median_of(ours, 'paced_cpu_us'):.1f} / {median_of(bare, 'paced_cpu_us'):.1f}", spread(costs), str(pace or "–"),
+            pace.verdict(statistics.median(costs)) if pace else "", _milliseconds(ours), _milliseconds(bare), f"{_lost(ours)} / {_lost(bare)}"]
+
+
 # --- outages ---
 
 OUTAGE_HEADS = ["Redis", "of", "rate before, /s", "during / before", "after / before", "p99 before, ms", "during / before", "after / before", "failures",
