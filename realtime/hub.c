@@ -12,7 +12,7 @@
 
 #define FILES     64                /* of libwebsockets itself */
 #define TABLE_MAX (4 * 1024 * 1024) /* descriptors; 16 bytes for each */
-#define RX_BYTES  1024              /* of a session, for what it sends: more comes in pieces */
+#define RX_BYTES  4096              /* read at once, into a buffer of all sessions */
 
 /* ---- news ---- */
 
@@ -192,7 +192,6 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 	(void)loop, (void)events;
 	atomic_store_explicit(&hub->pulse_us, now_us, memory_order_relaxed);
 	holds_tick(hub, now_us);
-	lingerers_tick(hub, now_us);
 	groups_tick(hub, now_us);
 	bus_tick(hub->bus, now_us);
 	if (hub->drain_from_us)
@@ -208,8 +207,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 /* ---- making ---- */
 
 static const struct lws_protocols protocols[] = {
-	{ .name = "", .callback = session_callback, .rx_buffer_size = RX_BYTES, .tx_packet_size = 2 * BATCH_BYTES },
-	{ .name = "egoejo.v1", .callback = session_callback, .rx_buffer_size = RX_BYTES, .tx_packet_size = 2 * BATCH_BYTES },
+	{ .name = "websocket", .callback = session_callback, .rx_buffer_size = RX_BYTES },
 	{ 0 },
 };
 
@@ -232,7 +230,7 @@ static int make_context(struct hub *hub, struct error *err)
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
 		.protocols = protocols,
-		.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_VALIDATE_UTF8 | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+		.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
 		.foreign_loops = loops,
 		.pcontext = &hub->context, /* NULL once it is gone */
 		.user = hub,
@@ -255,7 +253,7 @@ static int make_parts(struct hub *hub, struct error *err)
 	hub->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOINOTIFY);
 	hub->refusals = refusals_create((int)hub->settings->realtime_refusals_max);
 	hub->batch.room = BATCH_BYTES;
-	hub->batch.bytes = mem_alloc(LWS_PRE + BATCH_BYTES);
+	hub->batch.bytes = mem_alloc(BATCH_BYTES);
 	if (!hub->loop || !hub->refusals || !hub->batch.bytes)
 		return error_set(err, ERR_NOMEM, "out of memory");
 	ev_async_init(&hub->woken, on_woken);
@@ -384,7 +382,6 @@ void hub_destroy(struct hub *hub)
 	while (hub->sessions)
 		session_drop(hub->sessions);
 	holds_tick(hub, INT64_MAX);
-	lingerers_tick(hub, INT64_MAX);
 	groups_free(hub);
 	memories_free(hub);
 	refusals_destroy(hub->refusals);

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "realtime/frame.h"
 #include "realtime/hub.h"
 #include "realtime/protocol_impl.h"
 
@@ -28,6 +29,7 @@
 #define HOLD_US         (100 * US_PER_MS) /* the longest that a caller's own sockets wait for his answer */
 #define CLOSE_LIMIT_US  (5 * US_PER_S)    /* of a close handshake */
 #define LINGER_CLOSE_US (2 * US_PER_S)    /* for a client who was closed while he sent */
+#define WASTE_MAX       (1024 * 1024)     /* bytes that are read of him meanwhile */
 #define BATCH_BYTES     (64 * 1024)       /* of one write */
 #define REPLAY_PAGE     100
 #define GAP_MAX         1000 /* messages that are read at once to fill a gap */
@@ -124,6 +126,23 @@ struct replay {
 	bool reading;
 };
 
+/* What a client is saying. */
+struct receiver {
+	unsigned char head[FRAME_HEAD_MAX]; /* of a frame, as far as it has come */
+	unsigned char n_head;
+	bool in_payload; /* of this frame; at: its bytes that have come */
+	struct frame_head frame;
+	uint64_t at;
+	struct buf control;        /* payload of a control frame, so far */
+	enum frame_opcode message; /* text or binary: one has begun, and its end is still to come */
+	struct buf text;           /* … so far */
+	struct frame_text check;   /* … whether it is text */
+	bool deaf;                 /* nothing that comes is read any more: he broke the protocol, or a limit */
+	bool ended;                /* his close frame has come */
+	bool answers_first;        /* either, while the session was open: what he was to be answered is sent before the close */
+	size_t wasted;             /* bytes that came while it was closing */
+};
+
 enum session_state {
 	SESSION_LOOKING, /* its verdict is being found out; nothing is said yet */
 	SESSION_OPEN,
@@ -155,8 +174,7 @@ struct session {
 	int64_t cut_from, cut_after; /* a replay from there was cut among the edits, behind this one; 0: not */
 	int64_t replayed_to;         /* new messages up to this id were in a replay, or are the client's own word */
 	int64_t sent_to;             /* highest new message that was queued to it */
-	struct buf in;               /* of a message whose end is still to come */
-	bool in_is_text;
+	struct receiver in;
 	unsigned invalid;
 	bool typing;
 	double allowance; /* token bucket */
@@ -164,10 +182,13 @@ struct session {
 	int64_t ping_us, heard_us; /* monotonic: when it was pinged (0: not since), when it was last heard */
 	int64_t next_ping_us, next_check_us;
 	bool wants_ping;
+	struct blob *rest; /* of what was written, that the socket did not take yet: from rest_at on */
+	size_t rest_at;
 	bool woken;             /* has asked for its turn to write */
 	unsigned excused;       /* times that it need not be asked whether it is slow */
 	enum close_cause cause; /* why it is closed, once that is known */
 	int64_t kill_us;        /* monotonic: then the socket is dropped; 0: not closing */
+	bool close_sent;        /* the close frame is written, at least to `rest` */
 };
 
 /* What the database thread is asked. */
@@ -271,7 +292,7 @@ struct figures {
  * begins is sent it as it is: in a broadcast most do.
  */
 struct batch {
-	unsigned char *bytes; /* LWS_PRE before them */
+	unsigned char *bytes;
 	size_t n, room;
 	const struct group *group; /* NULL: it is of one session alone */
 	uint64_t from, frames;     /* the first entry's place in the group, and how many there are */
@@ -305,8 +326,6 @@ struct hub {
 	struct holder *holders[GROUP_BUCKETS];
 	struct memory *memories[MEMORY_BUCKETS];
 	struct hold *holds;
-	struct lingerer *lingerers;
-	unsigned n_lingerers;
 	struct refusals *refusals;
 	struct lookup *lookup;
 	struct bus *bus;
@@ -327,12 +346,6 @@ void news_free(struct news *);
 void figures_init(struct hub *);
 /* Those that are read rather than counted. */
 void figures_tick(struct hub *);
-
-/* ---- frame.c ---- */
-/* A text frame (RFC 6455 section 5.2, unmasked, FIN) with this payload; NULL without memory. */
-struct blob *frame_create(struct str payload);
-/* A frame {"type":…,"payload":…}; payload absent: without one. */
-struct blob *frame_message(enum sent, struct str payload);
 
 /* ---- group.c ---- */
 struct group *group_find(struct hub *, enum hub_target, int64_t id);
@@ -384,15 +397,17 @@ void session_drop(struct session *); /* before it was adopted */
 void sessions_tick(struct hub *, int64_t now_us);
 bool session_may_read_group(const struct session *);
 
-/* ---- inbound.c ---- */
-/* A whole text message. */
-void inbound_message(struct session *, struct str text);
-bool inbound_allowed(struct session *, int64_t now_us);
-void inbound_tell_typing(struct session *, bool typing);
+/* ---- receive.c ---- */
+/* Bytes came, which may be changed. 0, or -1 to drop the socket. */
+int receive_bytes(struct session *, unsigned char *bytes, size_t n);
+void receive_finish(struct receiver *);
 
-/* ---- linger.c ---- */
-void linger_begin(struct hub *, int fd);
-void lingerers_tick(struct hub *, int64_t now_us);
+/* ---- inbound.c ---- */
+/* Whether such messages are listened to. */
+bool inbound_takes(enum frame_opcode);
+/* A whole message; text is valid UTF-8. */
+void inbound_message(struct session *, enum frame_opcode, struct str message);
+void inbound_tell_typing(struct session *, bool typing);
 
 /* ---- lookup_find.c ---- */
 /* What the database thread reads with. */

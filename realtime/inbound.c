@@ -1,6 +1,4 @@
 /* What clients say: realtime.md 7, Frames. Messages are those of messages.def; what is none of them is ignored. */
-#include <math.h>
-
 #include "base/json_out.h"
 #include "realtime/hub_impl.h"
 
@@ -82,11 +80,17 @@ static void refuse(struct session *s, const char *code)
 	session_push(s, frame_message(SENT_ERROR, (struct str){ text, (size_t)n }));
 }
 
-void inbound_message(struct session *s, struct str text)
+bool inbound_takes(enum frame_opcode opcode)
+{
+	return opcode == FRAME_TEXT;
+}
+
+void inbound_message(struct session *s, enum frame_opcode opcode, struct str text)
 {
 	json_t *message = json_loadb(text.len ? text.s : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 	const char *type;
 
+	(void)opcode;
 	if (!message) /* numbers beyond 64 bits are JSON too */
 		message = json_loadb(text.len ? text.s : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
 	if (!json_is_object(message)) {
@@ -99,18 +103,4 @@ void inbound_message(struct session *s, struct str text)
 		if (received[i].targets & 1u << s->handshake.target && strcmp(type, received[i].type) == 0)
 			received[i].receive(s, message);
 	json_decref(message);
-}
-
-/* A token bucket: REALTIME_RATE frames a second, REALTIME_BURST at once. */
-bool inbound_allowed(struct session *s, int64_t now_us)
-{
-	const struct settings *settings = s->hub->settings;
-
-	s->allowance += (double)(now_us - s->allowance_us) * (double)settings->realtime_rate / US_PER_S;
-	s->allowance = fmin(s->allowance, (double)settings->realtime_burst);
-	s->allowance_us = now_us;
-	if (s->allowance < 1)
-		return false;
-	s->allowance -= 1;
-	return true;
 }

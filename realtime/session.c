@@ -7,10 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/mem.h"
 #include "realtime/hub_impl.h"
-
-#define HEAD_BYTES 512 /* of the head that libwebsockets is shown */
 
 /* ---- memory ---- */
 
@@ -60,7 +59,9 @@ static void end(struct session *s)
 	}
 	free(s->replay);
 	s->replay = NULL;
-	buf_finish(&s->in);
+	blob_unref(s->rest);
+	s->rest = NULL;
+	receive_finish(&s->in);
 	unlink_session(s);
 	s->state = SESSION_GONE;
 	s->wsi = NULL;
@@ -78,7 +79,7 @@ void session_drop(struct session *s)
 
 /* ---- the handshake ---- */
 
-/* The head that came is taken out of the socket: libwebsockets sees one of ours, with nothing in it that it could misread. */
+/* The head that came is taken out of the socket: what follows is frames. */
 static bool swallow_head(struct session *s)
 {
 	size_t left = s->handshake.head_bytes;
@@ -94,19 +95,37 @@ static bool swallow_head(struct session *s)
 	return true;
 }
 
+/* RFC 6455 section 4.2.2, 5.4. */
+static void add_accept(struct buf *answer, struct str key)
+{
+	struct buf text CLEANUP(buf_finish) = BUF_EMPTY;
+	unsigned char digest[20];
+
+	buf_addf(&text, "%.*s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", STR_ARG(key));
+	lws_SHA1((const unsigned char *)buf_view(&text).s, text.len, digest);
+	base64_add(answer, BASE64, digest, sizeof(digest));
+}
+
+/* The switch is answered: the socket is new, so it takes this at once or is of no use. */
+static bool answer(struct session *s)
+{
+	struct buf text CLEANUP(buf_finish) = BUF_EMPTY;
+
+	buf_add_text(&text, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
+	add_accept(&text, s->handshake.key);
+	buf_addf(&text, "\r\n%s\r\n", s->handshake.offers_v1 ? "Sec-WebSocket-Protocol: egoejo.v1\r\n" : "");
+	return !text.failed && send(s->fd, text.data, text.len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)text.len;
+}
+
+/* The socket becomes one that libwebsockets watches, without reading any meaning into its bytes. */
 static struct lws *adopt(struct session *s)
 {
-	char head[HEAD_BYTES];
-	int n = snprintf(head, sizeof(head),
-	                 "GET / HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-	                 "Sec-WebSocket-Key: %.*s\r\n%s\r\n",
-	                 STR_ARG(s->handshake.key), s->handshake.offers_v1 ? "Sec-WebSocket-Protocol: egoejo.v1\r\n" : "");
+	lws_sock_file_fd_type fd = { .sockfd = s->fd };
 	struct lws *wsi;
-	int fd = s->fd;
 
 	s->fd = -1; /* libwebsockets closes it, whatever happens */
 	s->hub->adopting = s;
-	wsi = lws_adopt_socket_vhost_readbuf(s->hub->vhost, fd, head, (size_t)n);
+	wsi = lws_adopt_descriptor_vhost(s->hub->vhost, LWS_ADOPT_SOCKET, fd, NULL, NULL);
 	s->hub->adopting = NULL;
 	return wsi;
 }
@@ -169,7 +188,7 @@ void session_adopt(struct session *s, const struct job *job)
 	s->allowance = (double)s->hub->settings->realtime_burst;
 	s->next_ping_us = now_us + s->hub->settings->realtime_ping_seconds * US_PER_S;
 	s->next_check_us = now_us + s->hub->settings->realtime_recheck_seconds * US_PER_S;
-	if (!swallow_head(s)) {
+	if (!swallow_head(s) || !answer(s)) {
 		session_drop(s);
 		return;
 	}
@@ -196,46 +215,13 @@ void session_close(struct session *s, enum close_cause cause)
 	session_want_write(s);
 }
 
-/* ---- receiving ---- */
+/* ---- what libwebsockets tells ---- */
 
-/* A piece of a message. Who is being closed is listened to no more, but read on: else the rest would be answered by a reset. */
-static void receive(struct session *s, const char *bytes, size_t n)
+/* The end came without a close frame of either. */
+static void note_lost(struct session *s)
 {
-	size_t left = lws_remaining_packet_payload(s->wsi);
-
-	s->heard_us = clock_monotonic_us();
-	if (s->state != SESSION_OPEN)
-		return;
-	if (lws_frame_is_binary(s->wsi))
-		session_close(s, CLOSE_BINARY);
-	else if (s->in.len + n + left > (size_t)s->hub->settings->realtime_max_message_bytes)
-		session_close(s, CLOSE_TOO_LARGE);
-	else if (!left && !inbound_allowed(s, s->heard_us))
-		session_close(s, CLOSE_RATE_LIMIT);
-	if (s->state != SESSION_OPEN)
-		return;
-	buf_add(&s->in, bytes, n);
-	if (left || !lws_is_final_fragment(s->wsi))
-		return;
-	if (s->in.failed)
-		session_close(s, CLOSE_INTERNAL_ERROR);
-	else
-		inbound_message(s, buf_view(&s->in));
-	metric_add(s->hub->figures.received, 1);
-	buf_finish(&s->in); /* few have much to say: no memory is kept for it */
-}
-
-/* Nobody here closed it: the client did, or libwebsockets because of what he sent, or the connection broke. */
-static void note_end(struct session *s)
-{
-	const unsigned char *sent = lws_get_close_payload(s->wsi);
-	int code = lws_get_close_length(s->wsi) >= 2 ? sent[0] << 8 | sent[1] : 0;
-
-	if (!s->cause)
-		s->cause = code == closes[CLOSE_NOT_UTF8].code   ? CLOSE_NOT_UTF8
-		           : code == closes[CLOSE_PROTOCOL].code ? CLOSE_PROTOCOL
-		                                                 : CLOSE_LOST;
-	metric_add(s->hub->figures.closed[s->cause], 1);
+	s->cause = CLOSE_LOST;
+	metric_add(s->hub->figures.closed[CLOSE_LOST], 1);
 }
 
 int session_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
@@ -245,7 +231,7 @@ int session_callback(struct lws *wsi, enum lws_callback_reasons reason, void *us
 
 	(void)user;
 	switch (reason) {
-	case LWS_CALLBACK_ESTABLISHED:
+	case LWS_CALLBACK_RAW_ADOPT:
 		s = hub->adopting;
 		if (!s)
 			return -1;
@@ -253,32 +239,20 @@ int session_callback(struct lws *wsi, enum lws_callback_reasons reason, void *us
 		s->state = SESSION_OPEN;
 		lws_set_opaque_user_data(wsi, s);
 		return 0;
-	case LWS_CALLBACK_SERVER_WRITEABLE:
-		return s && s->state != SESSION_GONE ? session_write(s) : 0;
-	case LWS_CALLBACK_RECEIVE:
-		if (s)
-			receive(s, in, len);
-		return 0;
-	case LWS_CALLBACK_RECEIVE_PONG:
-		if (s)
-			s->heard_us = clock_monotonic_us();
-		return 0;
-	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-		if (s && s->state == SESSION_OPEN)
-			s->cause = CLOSE_CLIENT;
-		return 0;
-	case LWS_CALLBACK_CLOSED:
+	case LWS_CALLBACK_RAW_WRITEABLE:
+		return s ? session_write(s) : 0;
+	case LWS_CALLBACK_RAW_RX:
+		return s ? receive_bytes(s, in, len) : 0;
+	case LWS_CALLBACK_RAW_CLOSE:
 		if (s) {
 			lws_set_opaque_user_data(wsi, NULL);
-			if (s->state == SESSION_CLOSING)
-				linger_begin(hub, lws_get_socket_fd(wsi));
-			else
-				note_end(s);
+			if (s->state == SESSION_OPEN)
+				note_lost(s);
 			end(s);
 		}
 		return 0;
 	default:
-		return lws_callback_http_dummy(wsi, reason, user, in, len);
+		return 0;
 	}
 }
 

@@ -1,10 +1,14 @@
 /*
  * What is to be sent goes out in batches: when the socket can take something, all that the session lacks is put together, up
- * to BATCH_BYTES, and written at once (design 4a). The frames are complete, so libwebsockets writes them as they are
- * (LWS_WRITE_RAW); its own frames (pong, close) come between batches, never within one.
+ * to BATCH_BYTES, and sent at once (design 4a). What the socket does not take is kept, and nothing else is sent before it.
+ *
+ * The socket is written to here and not by libwebsockets, which, while it keeps a rest, reads nothing of the client, but turns
+ * its loop without end as long as there is something to read.
  */
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "base/mem.h"
 #include "realtime/hub_impl.h"
@@ -84,7 +88,7 @@ static bool is_excused(struct session *s)
 {
 	struct pollfd watched = { .events = POLLOUT };
 
-	if (!s->wsi || !has_more(s) || lws_partial_buffered(s->wsi))
+	if (!s->wsi || !has_more(s) || s->rest)
 		return false;
 	if (s->excused) {
 		s->excused--;
@@ -121,14 +125,14 @@ static bool add_to_batch(struct batch *b, const struct blob *bytes)
 	if (b->n && b->n + bytes->len > BATCH_BYTES)
 		return false;
 	if (b->n + bytes->len > b->room) { /* one frame that is larger than a batch */
-		unsigned char *larger = mem_realloc(b->bytes, LWS_PRE + bytes->len);
+		unsigned char *larger = mem_realloc(b->bytes, bytes->len);
 
 		if (!larger)
 			return false;
 		b->bytes = larger;
 		b->room = bytes->len;
 	}
-	memcpy(b->bytes + LWS_PRE + b->n, bytes->data, bytes->len);
+	memcpy(b->bytes + b->n, bytes->data, bytes->len);
 	b->n += bytes->len;
 	return true;
 }
@@ -216,31 +220,108 @@ static void fill_batch(struct session *s, struct batch *b)
 		s->lean = false;
 }
 
-/* The socket can take something: 0, or -1 to close it. */
-int session_write(struct session *s)
+/* ---- sending ---- */
+
+/* As many of the bytes as the socket takes: their number, or -1. */
+static ssize_t send_some(const struct session *s, const void *bytes, size_t n)
 {
-	struct batch *b = &s->hub->batch;
+	ssize_t sent = send(lws_get_socket_fd(s->wsi), bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-	s->woken = false;
-	if (s->group)
-		s->group->all_woken = false;
-	if (s->state == SESSION_CLOSING && !(s->cause == CLOSE_GOING_AWAY && has_more(s))) {
-		const struct close_row *row = &closes[s->cause];
+	return sent < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : sent;
+}
 
-		lws_close_reason(s->wsi, (enum lws_close_status)row->code, (unsigned char *)(uintptr_t)row->reason, strlen(row->reason));
+/* 0, or -1: the connection is broken, or there is no memory for what did not go. */
+static int send_bytes(struct session *s, const void *bytes, size_t n)
+{
+	ssize_t sent = n ? send_some(s, bytes, n) : 0;
+
+	if (sent < 0 || (size_t)sent == n)
+		return sent < 0 ? -1 : 0;
+	s->rest = blob_create((const char *)bytes + sent, n - (size_t)sent);
+	s->rest_at = 0;
+	session_want_write(s);
+	return s->rest ? 0 : -1;
+}
+
+static int send_rest(struct session *s)
+{
+	ssize_t sent = send_some(s, s->rest->data + s->rest_at, s->rest->len - s->rest_at);
+
+	if (sent < 0)
 		return -1;
+	s->rest_at += (size_t)sent;
+	if (s->rest_at == s->rest->len) {
+		blob_unref(s->rest);
+		s->rest = NULL;
 	}
-	if (s->wants_ping) {
-		s->wants_ping = false;
-		session_want_write(s);
-		return lws_write(s->wsi, b->bytes + LWS_PRE, 0, LWS_WRITE_PING) < 0 ? -1 : 0;
-	}
-	fill_batch(s, b);
+	session_want_write(s);
+	return 0;
+}
+
+/* A frame of the hub's own. */
+static int send_frame(struct session *s, struct blob *take_frame)
+{
+	int r = take_frame ? send_bytes(s, take_frame->data, take_frame->len) : -1;
+
+	blob_unref(take_frame);
+	session_want_write(s);
+	return r;
+}
+
+static int send_batch(struct session *s, struct batch *b)
+{
 	metric_add(s->hub->figures.sent_bytes, (int64_t)b->n);
-	if (b->n && lws_write(s->wsi, b->bytes + LWS_PRE, b->n, LWS_WRITE_RAW) < (int)b->n)
+	if (send_bytes(s, b->bytes, b->n) < 0)
 		return -1;
 	if (has_more(s) || s->state == SESSION_CLOSING)
 		session_want_write(s);
 	replay_go_on(s);
 	return 0;
+}
+
+/* Who closes, or broke a rule, is still answered what he asked before. */
+static int send_answers(struct session *s, struct batch *b)
+{
+	b->n = b->frames = 0;
+	b->group = NULL;
+	take_parcels(s, b);
+	return send_batch(s, b);
+}
+
+static int write_open(struct session *s)
+{
+	if (s->wants_ping) {
+		s->wants_ping = false;
+		return send_frame(s, frame_create(FRAME_PING, (struct str){ NULL, 0 }));
+	}
+	fill_batch(s, &s->hub->batch);
+	return send_batch(s, &s->hub->batch);
+}
+
+/*
+ * The last words, the close frame, and the end of the stream; that waits until he has closed too, unless he is not listened to.
+ * The socket is dropped when he ends his.
+ */
+static int write_closing(struct session *s)
+{
+	if (s->close_sent && (s->in.deaf || s->in.ended))
+		shutdown(lws_get_socket_fd(s->wsi), SHUT_WR);
+	if (s->close_sent)
+		return 0;
+	if (s->cause == CLOSE_GOING_AWAY && has_more(s))
+		return write_open(s);
+	if (s->in.answers_first && s->parcels)
+		return send_answers(s, &s->hub->batch);
+	s->close_sent = true;
+	return send_frame(s, frame_create_close(&closes[s->cause]));
+}
+
+int session_write(struct session *s)
+{
+	s->woken = false;
+	if (s->group)
+		s->group->all_woken = false;
+	if (s->rest)
+		return send_rest(s);
+	return s->state == SESSION_CLOSING ? write_closing(s) : write_open(s);
 }

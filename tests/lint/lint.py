@@ -86,7 +86,7 @@ def layers(source):
 
 
 def is_test_of(path, folder):
-    return path.startswith((f"tests/unit/{folder}/", "tests/fuzz/"))
+    return path.startswith((f"tests/unit/{folder}/", "tests/fuzz/", "tests/echo/"))
 
 
 def banned_functions(source):
