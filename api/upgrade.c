@@ -12,12 +12,26 @@
 
 #define KEY_BYTES 16
 
-/* The fields that only a handshake has. */
+/* The fields that only a handshake has; those that are lists may come in several lines and are looked for where they stand. */
 struct handshake {
-	struct str key, version, protocols, connection;
+	struct str fields; /* all of the head's */
+	struct str key, version;
+	bool repeats; /* one that is no list */
 };
 
-static void keep_field(struct request *req, struct handshake *h, struct str name, struct str value)
+/* The next field of a head, which is known to be well formed; false at the empty line. */
+static bool next_field(struct str *fields, struct str *ret_name, struct str *ret_value)
+{
+	struct str line;
+
+	if (!str_split(fields, '\n', &line) || !str_trim(line).len)
+		return false;
+	str_split(&line, ':', ret_name);
+	*ret_value = str_trim(line);
+	return true;
+}
+
+static void keep_field(struct handshake *h, struct str name, struct str value)
 {
 	const struct {
 		struct str name;
@@ -25,42 +39,57 @@ static void keep_field(struct request *req, struct handshake *h, struct str name
 	} fields[] = {
 		{ STR("sec-websocket-key"), &h->key },
 		{ STR("sec-websocket-version"), &h->version },
-		{ STR("sec-websocket-protocol"), &h->protocols },
-		{ STR("connection"), &h->connection },
 	};
 
-	for (size_t i = 0; i < N_ELEMENTS(fields); i++)
-		if (str_equal_nocase(name, fields[i].name))
-			*fields[i].at = value;
-	guard_keep_field(&req->headers, name, value);
+	for (size_t i = 0; i < N_ELEMENTS(fields); i++) {
+		if (!str_equal_nocase(name, fields[i].name))
+			continue;
+		h->repeats |= fields[i].at->s != NULL;
+		*fields[i].at = value;
+	}
 }
 
-/* The head is known to be well formed: a request line, then fields, then an empty line. */
 static void read_fields(struct request *req, struct str head, struct handshake *h)
 {
-	struct str line, name;
+	struct str line, fields, name, value;
 
 	str_split(&head, '\n', &line);
 	str_split(&line, ' ', &req->method_text);
 	str_split(&line, ' ', &req->target);
-	while (str_split(&head, '\n', &line) && str_trim(line).len) {
-		str_split(&line, ':', &name);
-		keep_field(req, h, name, str_trim(line));
+	h->fields = fields = head;
+	while (next_field(&fields, &name, &value)) {
+		keep_field(h, name, value);
+		guard_keep_field(&req->headers, name, value);
 	}
 }
 
-/* One element of a list, without the white space around it; false at the end. */
-static bool next_element(struct str *list, struct str *ret_element)
-{
-	struct str piece;
+/* A list, all lines of that name together: RFC 9110 section 5.3. */
+struct list {
+	struct str fields, name; /* what is still to be searched, for which */
+	struct str value;        /* what is left of the line */
+};
 
-	if (!str_split(list, ',', &piece))
-		return false;
+static struct list list_of(const struct handshake *h, const char *name)
+{
+	return (struct list){ .fields = h->fields, .name = str_of(name) };
+}
+
+/* One element, without the white space around it; false at the end. */
+static bool next_element(struct list *l, struct str *ret_element)
+{
+	struct str piece, name, value;
+
+	while (!str_split(&l->value, ',', &piece)) {
+		if (!next_field(&l->fields, &name, &value))
+			return false;
+		if (str_equal_nocase(name, l->name))
+			l->value = value;
+	}
 	*ret_element = str_trim(piece);
 	return true;
 }
 
-static bool list_has(struct str list, const char *wanted, bool any_case)
+static bool list_has(struct list list, const char *wanted, bool any_case)
 {
 	struct str element;
 
@@ -126,7 +155,7 @@ static struct str after(struct str text, const char *prefix)
 	return str_trim((struct str){ text.s + n, text.len - n });
 }
 
-static struct str find_token(const struct request *req, struct str protocols, const struct query *query)
+static struct str find_token(const struct request *req, struct list protocols, const struct query *query)
 {
 	struct str found = after(req->headers.authorization, "bearer ");
 	struct str element;
@@ -145,7 +174,7 @@ static int refuse(int status, const char **ret_detail, const char *detail)
 
 static int judge_handshake(const struct handshake *h, const char **ret_detail)
 {
-	if (!list_has(h->connection, "upgrade", true) || !is_key(h->key))
+	if (h->repeats || !list_has(list_of(h, "connection"), "upgrade", true) || !is_key(h->key))
 		return refuse(400, ret_detail, "Demande WebSocket incomplète.");
 	if (!str_is(h->version, "13"))
 		return refuse(426, ret_detail, "Seule la version 13 de WebSocket est servie.");
@@ -176,8 +205,8 @@ int upgrade_read(struct request *req, struct str head, struct upgrade *ret, cons
 		return refuse(400, ret_detail, "Paramètres illisibles.");
 	ret->path = req->path;
 	ret->key = h.key;
-	ret->offers_v1 = list_has(h.protocols, "egoejo.v1", false);
-	ret->token = find_token(req, h.protocols, &query);
+	ret->offers_v1 = list_has(list_of(&h, "sec-websocket-protocol"), "egoejo.v1", false);
+	ret->token = find_token(req, list_of(&h, "sec-websocket-protocol"), &query);
 	ret->last_message_id = query_get(&query, "last_message_id");
 	ret->client = client_address(req);
 	ret->origin_prefix = req->origin_prefix;

@@ -75,6 +75,13 @@ class Peer:
             pass
         return self.rest == b""
 
+    def read(self, n):
+        """The next n bytes."""
+        while len(self.rest) < n:
+            assert self._more(), "the end came before"
+        data, self.rest = self.rest[:n], self.rest[n:]
+        return data
+
     def read_to_end(self):
         while self._more():
             pass
