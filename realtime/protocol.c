@@ -119,15 +119,17 @@ static json_t *schema_of_payload(const struct message *m)
 static json_t *schema_of_frame(const struct message *m)
 {
 	bool has_payload = m->sent && (m->fields || m->schema);
-	json_t *frame = schema_of_fields(m->sent ? NULL : m->fields, false);
-	json_t *properties = json_object_get(frame, "properties"), *required = json_object_get(frame, "required");
-	int r = json_object_set_new(properties, "type", json_pack("{s:s}", "const", m->type));
+	json_t *beside = schema_of_fields(m->sent ? NULL : m->fields, false);
+	json_t *frame =
+	        json_pack("{s:s, s:{s:{s:s}}, s:[s]}", "type", "object", "properties", "type", "const", m->type, "required", "type");
+	json_t *properties = json_object_get(frame, "properties");
+	int r = json_object_update(properties, json_object_get(beside, "properties"));
 
-	r += json_array_append_new(required, json_string("type"));
 	if (has_payload) {
 		r += json_object_set_new(properties, "payload", schema_of_payload(m));
-		r += json_array_append_new(required, json_string("payload"));
+		r += json_array_append_new(json_object_get(frame, "required"), json_string("payload"));
 	}
+	json_decref(beside);
 	if (r == 0)
 		return frame;
 	json_decref(frame);
