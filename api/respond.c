@@ -289,8 +289,8 @@ void respond_raw(int fd, int status, const char *detail)
 	add_date(&head);
 	add_line(&head, "Content-Type", "application/json");
 	buf_addf(&head, "Content-Length: %zu\r\n", body.len);
-	if (status == 503)
-		add_line(&head, "Retry-After", "1");
+	if (status == 503 || status == 429) /* 429: of WebSockets, which let a minute pass (realtime.md 7, Handshake 4) */
+		add_line(&head, "Retry-After", status == 503 ? "1" : "60");
 	add_line(&head, "Vary", "origin");
 	for (size_t i = 0; i < N_ELEMENTS(protective); i++)
 		add_line(&head, protective[i].name, protective[i].value);

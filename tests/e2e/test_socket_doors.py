@@ -170,6 +170,8 @@ def test_who_was_refused_too_often_is_not_let_in_to_hear_it(database, start_serv
             assert_closed(socket, code)
     for who in (None, chat.cleo, chat.ana):
         assert_refused(429, lambda w=who: chat.open(w))
+    answer = knock(chat.server, chat.path)
+    assert (answer.status, answer.fields["retry-after"]) == (429, ["60"])
     with chat.open(chat.ana, additional_headers={"X-Forwarded-For": "192.0.2.7"}) as socket:
         hear_pong(socket)
     other = chat.add_thread(chat.ana)
