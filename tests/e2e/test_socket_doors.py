@@ -234,7 +234,7 @@ def test_the_server_has_so_many_sockets(database, start_server):
         hear_pong(ana)
 
 
-@pytest.mark.parametrize("say", [lambda socket: socket.send("{}")])
+@pytest.mark.parametrize("say", [lambda socket: socket.send("{}"), lambda socket: socket.ping(), lambda socket: socket.pong()])
 def test_who_says_too_much_at_once_is_closed(database, start_server, say):
     chat = Chat(database, start_server, REALTIME_RATE=1, REALTIME_BURST=6)
     with chat.open(chat.ana) as ana, chat.open(chat.bob) as bob:

@@ -159,6 +159,15 @@ def test_what_is_changed_behind_the_servers_back_is_noticed(quick):
         assert_closed(ana, 4401, "unauthenticated")
 
 
+def test_who_does_not_answer_pings_is_given_up(quick):
+    chat = quick(REALTIME_PING_SECONDS=1, REALTIME_PONG_SECONDS=1)
+    with raw.Peer(chat.server.port) as peer, chat.open(chat.ana) as ana:
+        peer.ask(handshake(f"{chat.path}?token={tokens.access(chat.bob.id)}"))
+        assert b"\x89\x00" in peer.read_to_end()  # it was asked
+        assert peer.rest.endswith(b"ping_timeout") and peer.rest[-14:-12] == (1011).to_bytes(2, "big")
+        assert hear_pong(ana) == []
+
+
 # --- order ---
 
 
