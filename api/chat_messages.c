@@ -128,6 +128,7 @@ static void announce_and_reply(struct request *req, int status, const struct cha
 		                                           .id = message->thread_id,
 		                                           .message = message->id,
 		                                           .previous = previous,
+		                                           .members = message->members,
 		                                           .payload = buf_view(&b) });
 	if (status == 204) {
 		reply_empty(req, status);

@@ -178,6 +178,13 @@ int chat_thread_participants(struct db_conn *db, struct arena *arena, int64_t th
 	return r;
 }
 
+/* Ids of memberships only ascend: whoever comes raises the highest, and whoever goes while nobody comes lowers the number. */
+int chat_members_version(struct db_conn *db, int64_t thread_id, int64_t *ret_version)
+{
+	return db_select_int(db, "SELECT COALESCE(MAX(id), 0) * 1048576 + COUNT(*) FROM core_chatmembership WHERE thread_id = $1",
+	                     DB_PARAMS(DB_INT(thread_id)), ret_version);
+}
+
 int chat_takes_part(struct db_conn *db, int64_t thread_id, int64_t user_id)
 {
 	int64_t n;

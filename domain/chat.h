@@ -38,6 +38,7 @@ struct chat_message {
 	struct json_text metadata;
 	bool is_deleted;
 	struct instant deleted_at, created_at, edited_at; /* the first and the last may be null */
+	int64_t members; /* of one that was just written: chat_members_version of its thread; else 0 */
 };
 
 #define CHAT_TITLE_CHARS      255
@@ -103,9 +104,13 @@ int chat_message_find(struct db_conn *, struct arena *, int64_t viewer_id, int64
 
 /* ---- reading for the hub ---- */
 
-/* Whether the user takes part: 1, 0 (also when there is no such thread), or an error. */
 /* struct chat_participant of a thread, by their ids; none when there is no such thread. */
 int chat_thread_participants(struct db_conn *, struct arena *, int64_t thread_id, struct db_rows *ret_participants);
+
+/* A number that differs whenever other people take part in the thread than before; 0: nobody ever did. */
+int chat_members_version(struct db_conn *, int64_t thread_id, int64_t *ret_version);
+
+/* Whether the user takes part: 1, 0 (also when there is no such thread), or an error. */
 int chat_takes_part(struct db_conn *, int64_t thread_id, int64_t user_id);
 
 /* Whether there is such a thread: 1, 0, or an error. */

@@ -13,6 +13,17 @@ static int note(struct db_conn *db, const struct account *caller, const char *ac
 	return audit_write(db, caller->id, action, "chat_message", id, (struct json_text){ metadata });
 }
 
+static int read_written(struct db_conn *db, struct arena *arena, const struct account *caller, int64_t id, struct chat_message *ret_message)
+{
+	int64_t members = 0;
+	int r = chat_message_find(db, arena, caller->id, id, ret_message);
+
+	if (r == 0)
+		r = chat_members_version(db, ret_message->thread_id, &members);
+	ret_message->members = members;
+	return r;
+}
+
 /* ---- create ---- */
 
 struct creation {
@@ -90,7 +101,7 @@ static int create(struct db_conn *db, void *arg)
 		r = find_previous(db, c->in->thread_id, id, &c->previous);
 	if (r == 0)
 		r = note_creation(db, c, id);
-	return r < 0 ? r : chat_message_find(db, c->arena, c->author->id, id, &c->row);
+	return r < 0 ? r : read_written(db, c->arena, c->author, id, &c->row);
 }
 
 int chat_message_create(struct db_conn *db, struct arena *arena, const struct account *author, const struct chat_message_in *in,
@@ -150,7 +161,7 @@ static int update(struct db_conn *db, void *arg)
 	r = store(db, c->id, &in);
 	if (r == 0)
 		r = note(db, c->caller, "chat_message_update", c->id, (struct str){ NULL, 0 });
-	return r < 0 ? r : chat_message_find(db, c->arena, c->caller->id, c->id, &c->row);
+	return r < 0 ? r : read_written(db, c->arena, c->caller, c->id, &c->row);
 }
 
 int chat_message_update(struct db_conn *db, struct arena *arena, const struct account *caller, int64_t id,
@@ -171,7 +182,7 @@ static int mark_deleted(struct db_conn *db, struct change *c)
 
 	if (r == 0)
 		r = note(db, c->caller, "chat_message_delete", c->id, (struct str){ NULL, 0 });
-	return r < 0 ? r : chat_message_find(db, c->arena, c->caller->id, c->id, &c->row);
+	return r < 0 ? r : read_written(db, c->arena, c->caller, c->id, &c->row);
 }
 
 static int delete (struct db_conn *db, void *arg)

@@ -26,6 +26,7 @@ struct live_event {
 	int64_t id;
 	int64_t message;    /* LIVE_CHAT_MESSAGE: its id */
 	int64_t previous;   /* of a new message the highest smaller id of its thread at the commit, 0 for the first; else LIVE_NOT_NEW */
+	int64_t members;    /* LIVE_CHAT_MESSAGE: chat_members_version of the thread at the commit; 0: not known */
 	int64_t caller;     /* the account whose request made it; NULL_INT: nobody's */
 	uint64_t request;   /* that request: his own sockets hear of it once its answer is written; 0: none */
 	struct str payload; /* JSON; borrowed during the call */

@@ -69,6 +69,7 @@ static bool read_envelope(const json_t *envelope, struct live_event *ret_event, 
 	ret_event->message = json_integer_value(json_object_get(payload, "id"));
 	if (json_is_integer(previous))
 		ret_event->previous = json_integer_value(previous);
+	ret_event->members = json_integer_value(json_object_get(envelope, "members"));
 	text = payload ? json_dumps(payload, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 	*ret_payload = blob_create(text ? text : "null", text ? strlen(text) : 4);
 	free(text);
@@ -208,6 +209,8 @@ bool bus_publish(struct bus *bus, const struct live_event *event)
 	         channel + sizeof(PREFIX) - 1, types[i].type);
 	if (event->previous != LIVE_NOT_NEW && event->kind == LIVE_CHAT_MESSAGE)
 		buf_addf(&text, ",\"prev\":%lld", (long long)event->previous);
+	if (event->members)
+		buf_addf(&text, ",\"members\":%lld", (long long)event->members);
 	buf_add_text(&text, ",\"payload\":");
 	buf_add_str(&text, event->payload.s ? event->payload : (struct str)STR("null"));
 	buf_add_char(&text, '}');

@@ -122,7 +122,15 @@ static void deliver_message(struct hub *hub, struct group *g, const struct live_
 	int64_t known_before = is_new ? event->previous : event->message;
 
 	if (is_new && event->message <= g->last_id)
-		return; /* the database was faster */
+		return;                                       /* the database was faster */
+	if (event->members && event->members != g->members) { /* somebody may have left, and the word about it be still to come */
+		struct live_event checked = *event;
+
+		checked.members = 0;
+		pend(g, &checked, payload, since_us);
+		events_ask_members(hub, g);
+		return;
+	}
 	if (known_before > g->last_id) {
 		pend(g, event, payload, since_us);
 		ask_gap(hub, g, event->message);
@@ -234,6 +242,7 @@ static void found_members(struct group *g, const struct job *job)
 	g->checking = g->members_unknown;
 	if (job->error)
 		return;
+	g->members = job->members_version;
 	for (size_t i = 0; i < job->n_members; i++) {
 		struct session *next;
 

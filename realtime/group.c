@@ -99,6 +99,7 @@ void group_leave(struct group *g, struct session *s)
 	if (--g->n_sessions)
 		return;
 	g->empty_since_us = clock_monotonic_us();
+	g->members = 0;
 	g->last_id = -1; /* nobody follows it: whoever comes next reads it anew */
 	g->poll_digest = 0;
 	events_free(g);
@@ -204,9 +205,8 @@ static void ask_sweep(struct hub *hub, struct group *g)
 {
 	struct job *job;
 
-	if (g->target == HUB_CHAT && !g->checking && (hub->degraded || g->members_doubtful))
+	if (g->target == HUB_CHAT && !g->checking)
 		events_ask_members(hub, g);
-	g->members_doubtful = false;
 	job = job_create(g->target == HUB_CHAT ? JOB_SWEEP : JOB_POLL, NULL, g);
 	if (!job)
 		return;

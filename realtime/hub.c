@@ -92,12 +92,9 @@ static void found(struct hub *hub, struct job *job)
 /* Something may have been missed: all groups are swept at once. */
 static void sweep_all(struct hub *hub)
 {
-	for (size_t i = 0; i < GROUP_BUCKETS; i++) {
-		for (struct group *g = hub->groups[i]; g; g = g->next_in_bucket) {
+	for (size_t i = 0; i < GROUP_BUCKETS; i++)
+		for (struct group *g = hub->groups[i]; g; g = g->next_in_bucket)
 			g->next_sweep_us = 0;
-			g->members_doubtful = g->target == HUB_CHAT;
-		}
-	}
 }
 
 /* Redis is back, or gone: sweeps at once, and then as often as that state wants. */

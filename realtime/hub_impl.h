@@ -93,8 +93,8 @@ struct group {
 	int64_t last_id;           /* chat: highest message that was appended or known; -1: not known yet */
 	bool filling;              /* chat: a gap is being read */
 	bool checking;             /* members are being read: nothing is sent until it is known who they are */
+	int64_t members;           /* chat: the version of those who take part that the sessions were checked against; 0: none yet */
 	bool members_unknown;      /* … and could not be: asked again at the next tick */
-	bool members_doubtful;     /* a word about them may have been missed: the next sweep asks */
 	bool members_again;        /* … and somebody came meanwhile, who was not asked about */
 	struct pending *pending, **pending_end;
 	struct instant swept_at;   /* edits until then have been seen */
@@ -215,6 +215,7 @@ struct job {
 	struct blob *texts; /* token, origin: views below */
 	struct str token, origin;
 	struct group_member *members; /* JOB_MEMBERS */
+	int64_t members_version;
 	size_t n_members;
 	/* found */
 	int error;                /* ERR_ code: the database did not answer */

@@ -140,8 +140,15 @@ static int judge_handshake(struct reader *l, struct job *job)
 /* Changes of old messages first, then what is new: all ascending by id. */
 static int find_replay(struct reader *l, struct job *job)
 {
-	int r = 0;
+	int r = chat_takes_part(l->db, job->id, job->user);
 
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		job->verdict = chat_thread_exists(l->db, job->id) == 0 ? CLOSE_NOT_FOUND : CLOSE_FORBIDDEN;
+		return 0;
+	}
+	r = 0;
 	if (job->changed_after >= 0 && job->since.us == 0) {
 		r = chat_message_created_at(l->db, job->id, job->up_to, &job->since);
 		if (r == ERR_NOT_FOUND) {
@@ -202,8 +209,10 @@ static int compare_ids(const void *user, const void *participant)
 static int find_members(struct reader *l, struct job *job)
 {
 	struct db_rows participants;
-	int r = chat_thread_participants(l->db, &l->arena, job->id, &participants);
+	int r = chat_members_version(l->db, job->id, &job->members_version); /* first: what changes now is found again */
 
+	if (r == 0)
+		r = chat_thread_participants(l->db, &l->arena, job->id, &participants);
 	if (r == 0 && !participants.n && chat_thread_exists(l->db, job->id) == 0)
 		return ERR_NOT_FOUND;
 	for (size_t i = 0; i < job->n_members && r == 0; i++)

@@ -78,6 +78,10 @@ void replay_found(struct session *s, struct job *job)
 		session_close(s, CLOSE_INTERNAL_ERROR); /* he comes again, and resumes again */
 		return;
 	}
+	if (job->verdict) {
+		session_close(s, job->verdict);
+		return;
+	}
 	known = p->from < job->last_id ? p->from : job->last_id; /* these he has, though the group may still be behind him */
 	if (known > s->replayed_to)
 		s->replayed_to = known;

@@ -179,6 +179,26 @@ def test_what_an_outage_hid_is_told(chat, redis_server, watch):
     later.wait_message(number, SWEEP)
 
 
+def test_who_left_hears_nothing_though_the_word_about_it_is_lost(chat, redis_server, watch):
+    """He is removed on one process, and the message that follows is posted on his own, which has not heard of it."""
+    one, other = chat.servers
+    gone = chat.open(other, chat.thread, person=2)
+    gone.wait_message(chat.post(other, chat.thread))
+    redis_server.kill()
+    for server in chat.servers:
+        watch(server).wait_down(timeout=4)
+    for _ in range(3):
+        chat.call(one, "PATCH", f"chat/threads/{chat.thread}/", {"participant_ids": [chat.people[n].id for n in (0, 1)]})
+        number = chat.post(other, chat.thread)
+        chat.there.wait_message(number)
+        assert gone.wait_closed(SWEEP) == 4403
+        assert number not in gone.messages()
+        chat.call(one, "PATCH", f"chat/threads/{chat.thread}/", {"participant_ids": [p.id for p in chat.people]})
+        gone = chat.open(other, chat.thread, person=2)
+        told = chat.post(other, chat.thread)
+        gone.wait_message(told)
+
+
 def test_a_redis_that_hangs_and_one_that_comes_back_empty(chat, redis_server, watch):
     one, other = chat.servers
     redis_server.pause()
