@@ -96,10 +96,11 @@ static int read_options(struct str json, struct arena *arena, struct poll_option
 
 static const char *check_options(const struct fields_input *in, const void *member, int *ret_error)
 {
+	const struct str text = ((const struct json_text *)member)->text;
 	struct poll_options_in options;
 	const char *why = NULL;
 
-	*ret_error = read_options(((const struct json_text *)member)->text, in->arena, &options, &why);
+	*ret_error = text.s ? read_options(text, in->arena, &options, &why) : 0; /* a form's null */
 	return why;
 }
 

@@ -202,6 +202,7 @@ def test_what_a_field_takes(world):
     assert form.status == 201, form.text
     assert (form.json["quorum"], form.json["allow_multiple"], form.json["is_anonymous"]) == (3, True, False)  # an absent boolean of a form is false
     assert [option["label"] for option in form.json["options"]] == ["un"]
+    assert call(world, "POST", "/api/polls/", body=b"title=t&question=q&options=null", headers=FORM).json["options"] == []
 
 
 def test_a_put_keeps_what_it_does_not_name(world):
