@@ -34,8 +34,8 @@ static void test_docs_realtime__shows_what_the_document_has(void **state)
 {
 	static const char *const parts[] = {
 		"<h2><code>/ws/rooms/{id}/</code></h2>\n<p>Une &lt;salle> &amp; plus</p>",
-		"<h3>Du client</h3>\n<table>\n<tr><td><code>{\"type\": \"knock\", \"x\": …}</code></td><td>On frappe.<br><code>x</code> : "
-		"a &lt; b</td>",
+		"<h3>Du client</h3>\n<table>\n<tr><td><code>{\"type\": \"knock\", \"x\": …}</code></td><td>On frappe.",
+		"<td>On frappe.<br><code>x</code> : a &lt; b</td>",
 		"<code>{\"type\": \"told\", \"payload\": {\"n\": integer}}</code></td><td>Dit.<br><code>n</code> : combien</td>",
 		"<code>{\"payload\": Row}</code>",
 		"<tr><td>4404</td><td><code>gone</code></td><td>Partie.</td></tr>",
