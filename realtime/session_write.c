@@ -310,7 +310,7 @@ static int write_closing(struct session *s)
 		return 0;
 	if (s->cause == CLOSE_GOING_AWAY && has_more(s))
 		return write_open(s);
-	if (s->in.answers_first && s->parcels)
+	if ((s->in.answers_first || s->cause == CLOSE_INVALID_FRAMES) && s->parcels)
 		return send_answers(s, &s->hub->batch);
 	s->close_sent = true;
 	return send_frame(s, frame_create_close(&closes[s->cause]));

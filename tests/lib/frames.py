@@ -52,6 +52,17 @@ def upgrade(path, *fields, token=None):
     return "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n"
 
 
+def connect(port, small=False, timeout=20):
+    """A TCP connection; small: with a receive buffer that is full at once."""
+    made = socket.socket()
+    made.settimeout(timeout)
+    if small:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    made.connect(("127.0.0.1", port))
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
+
+
 class Closed(Exception):
     """The close frame that came, or the end without one (code None)."""
 
@@ -61,17 +72,10 @@ class Closed(Exception):
 
 
 class Client:
-    """An open WebSocket. small: with a receive buffer that is full at once; address: where it comes from."""
+    """An open WebSocket; small as for connect."""
 
-    def __init__(self, port, path, user=None, fields=(), small=False, address=None, timeout=20):
-        self.socket = socket.socket()
-        self.socket.settimeout(timeout)
-        if small:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        if address:
-            self.socket.bind((address, 0))
-        self.socket.connect(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, port, path, user=None, fields=(), small=False, timeout=20):
+        self.socket = connect(port, small, timeout)
         self.send(upgrade(path, *fields, token=tokens.access(user) if user else None))
         self.rest = b""
         while b"\r\n\r\n" not in self.rest:

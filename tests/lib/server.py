@@ -18,6 +18,12 @@ SANITIZER = re.compile(r"(ERROR|WARNING): (Address|Leak|Thread|Memory|UndefinedB
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS", "LLVM_PROFILE_FILE")
 
 
+def is_sanitized(binary=BINARY):
+    """Whether it was built with a sanitizer: then its memory and its speed say nothing."""
+    with open(binary, "rb") as f:
+        return re.search(rb"__(asan|tsan|msan)_init", f.read()) is not None
+
+
 def environment(**settings):
     """
     Only what a test names: nothing of the developer's own environment reaches the program. None takes a default away.
