@@ -14,11 +14,8 @@
 #include "resilience/subscription.h"
 
 #define PREFIX       "egoejo:ws:"
-#define CHAT         "chat_thread_"
-#define POLL         "poll_"
 #define CHANNEL_SIZE 64
 #define EVERYBODY    PREFIX "everybody" /* channel of all processes */
-#define LOST         "control.lost"     /* there: something was not published, have a look */
 #define HEARD_MAX    256                /* messages that are told together */
 #define QUEUE        10000
 #define QUEUE_BYTES  (64 * 1024 * 1024)
@@ -34,54 +31,15 @@ struct bus {
 	int64_t next_lost_us; /* the hub's */
 };
 
-static const struct {
-	const char *type;
-	enum live_kind kind;
-	enum hub_target target;
-} types[] = {
-	{ "chat_message", LIVE_CHAT_MESSAGE, HUB_CHAT },       { "chat_typing", LIVE_CHAT_TYPING, HUB_CHAT },
-	{ "poll_update", LIVE_POLL_UPDATE, HUB_POLL },         { "control.members", LIVE_THREAD_MEMBERS, HUB_CHAT },
-	{ "control.thread_gone", LIVE_THREAD_GONE, HUB_CHAT }, { "control.poll_gone", LIVE_POLL_GONE, HUB_POLL },
-};
-
 static void channel_of(enum hub_target target, int64_t id, char ret_channel[CHANNEL_SIZE])
 {
-	snprintf(ret_channel, CHANNEL_SIZE, PREFIX "%s%lld", target == HUB_CHAT ? CHAT : POLL, (long long)id);
+	char name[GROUP_NAME_SIZE];
+
+	group_name(target, id, name);
+	snprintf(ret_channel, CHANNEL_SIZE, PREFIX "%s", name);
 }
 
 /* ---- hearing ---- */
-
-static bool read_envelope(const json_t *envelope, struct live_event *ret_event, struct blob **ret_payload)
-{
-	const char *type = json_string_value(json_object_get(envelope, "type"));
-	json_t *payload = json_object_get(envelope, "payload"), *previous = json_object_get(envelope, "prev");
-	const char *group = json_string_value(json_object_get(envelope, "group"));
-	const char *digits = group ? strrchr(group, '_') : NULL;
-	size_t i = 0;
-	char *text;
-
-	while (i < N_ELEMENTS(types) && (!type || strcmp(type, types[i].type) != 0))
-		i++;
-	*ret_event = (struct live_event){ .caller = NULL_INT, .previous = LIVE_NOT_NEW };
-	if (i == N_ELEMENTS(types) || !digits || !str_to_uint(str_of(digits + 1), &ret_event->id))
-		return false;
-	ret_event->kind = types[i].kind;
-	ret_event->message = json_integer_value(json_object_get(payload, "id"));
-	if (json_is_integer(previous))
-		ret_event->previous = json_integer_value(previous);
-	ret_event->members = json_integer_value(json_object_get(envelope, "members"));
-	text = payload ? json_dumps(payload, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-	*ret_payload = blob_create(text ? text : "null", text ? strlen(text) : 4);
-	free(text);
-	return *ret_payload;
-}
-
-static bool is_lost(const json_t *envelope)
-{
-	const char *type = json_string_value(json_object_get(envelope, "type"));
-
-	return type && strcmp(type, LOST) == 0;
-}
 
 /* A burst reaches the hub as one, so that it goes out in few writes. */
 static void tell_heard(void *arg)
@@ -106,24 +64,11 @@ static void note_heard(struct bus *bus, struct news *take_news)
 static void on_message(struct str channel, const struct redis_reply *reply, void *arg)
 {
 	struct bus *bus = arg;
-	struct str text = redis_reply_text(reply);
-	json_t *envelope = text.s ? json_loadb(text.s, text.len, JSON_ALLOW_NUL, NULL) : NULL;
-	const char *origin = json_string_value(json_object_get(envelope, "origin"));
-	const char *eid = json_string_value(json_object_get(envelope, "eid"));
-	struct news *news = origin && strcmp(origin, bus->origin) != 0 ? news_create(NEWS_EVENT) : NULL;
+	struct news *news = envelope_read(redis_reply_text(reply), bus->origin);
 
 	(void)channel;
-	if (news && is_lost(envelope))
-		news->kind = NEWS_LOST;
-	else if (news && !read_envelope(envelope, &news->event, &news->payload)) {
-		news_free(news);
-		news = NULL;
-	}
-	if (news)
-		news->eid = digest_of(eid ? str_of(eid) : text);
 	if (news)
 		note_heard(bus, news);
-	json_decref(envelope);
 }
 
 static void on_state(bool live, int64_t client_id, void *arg)
@@ -142,11 +87,9 @@ static void on_state(bool live, int64_t client_id, void *arg)
 /* Which group a channel is of, if any. */
 static bool group_of(struct str channel, enum hub_target *ret_target, int64_t *ret_id)
 {
-	const char *prefix = str_starts(channel, PREFIX CHAT) ? PREFIX CHAT : PREFIX POLL;
-	size_t n = strlen(prefix);
+	size_t n = sizeof(PREFIX) - 1;
 
-	*ret_target = strcmp(prefix, PREFIX CHAT) == 0 ? HUB_CHAT : HUB_POLL;
-	return str_starts(channel, prefix) && str_to_uint((struct str){ channel.s + n, channel.len - n }, ret_id);
+	return str_starts(channel, PREFIX) && group_read_name((struct str){ channel.s + n, channel.len - n }, ret_target, ret_id);
 }
 
 static void on_joined(struct str channel, void *arg)
@@ -182,15 +125,14 @@ static void on_lost(struct str channel, void *arg)
 
 void bus_tick(struct bus *bus, int64_t now_us)
 {
-	char text[100];
-	int n;
+	struct buf text CLEANUP(buf_finish) = BUF_EMPTY;
 
 	if (!bus || now_us < bus->next_lost_us || bus->hub->degraded || !redis_usable(bus->hub->config.redis, REDIS_CHANNELS) ||
 	    !atomic_exchange(&bus->lost, false))
 		return;
 	bus->next_lost_us = now_us + LOST_US;
-	n = snprintf(text, sizeof(text), "{\"v\":1,\"origin\":\"%s\",\"type\":\"" LOST "\"}", bus->origin);
-	if (!publisher_put(bus->publisher, (struct str)STR(EVERYBODY), (struct str){ text, (size_t)n }))
+	envelope_write_lost(bus->origin, &text);
+	if (text.failed || !publisher_put(bus->publisher, (struct str)STR(EVERYBODY), buf_view(&text)))
 		atomic_store(&bus->lost, true);
 }
 
@@ -198,22 +140,11 @@ bool bus_publish(struct bus *bus, const struct live_event *event)
 {
 	struct buf text CLEANUP(buf_finish) = BUF_EMPTY;
 	char channel[CHANNEL_SIZE], eid[UUID_HEX_SIZE];
-	size_t i = 0;
 
-	while (types[i].kind != event->kind)
-		i++;
 	if (!bus || !bus->publisher || random_uuid_hex(eid) < 0)
 		return false;
-	channel_of(types[i].target, event->id, channel);
-	buf_addf(&text, "{\"v\":1,\"eid\":\"%s\",\"origin\":\"%s\",\"group\":\"%s\",\"type\":\"%s\"", eid, bus->origin,
-	         channel + sizeof(PREFIX) - 1, types[i].type);
-	if (event->previous != LIVE_NOT_NEW && event->kind == LIVE_CHAT_MESSAGE)
-		buf_addf(&text, ",\"prev\":%lld", (long long)event->previous);
-	if (event->members)
-		buf_addf(&text, ",\"members\":%lld", (long long)event->members);
-	buf_add_text(&text, ",\"payload\":");
-	buf_add_str(&text, event->payload.s ? event->payload : (struct str)STR("null"));
-	buf_add_char(&text, '}');
+	channel_of(event_target(event->kind), event->id, channel);
+	envelope_write(event, eid, bus->origin, &text);
 	if (!text.failed && publisher_put(bus->publisher, str_of(channel), buf_view(&text)))
 		return true;
 	note_lost(bus, channel);

@@ -164,14 +164,9 @@ static void deliver(struct hub *hub, struct group *g, const struct live_event *e
 	}
 }
 
-static enum hub_target target_of(enum live_kind kind)
-{
-	return kind == LIVE_POLL_UPDATE || kind == LIVE_POLL_GONE ? HUB_POLL : HUB_CHAT;
-}
-
 void event_told(struct hub *hub, const struct live_event *event, struct blob *payload, int64_t since_us)
 {
-	struct group *g = group_find(hub, target_of(event->kind), event->id);
+	struct group *g = group_find(hub, event_target(event->kind), event->id);
 
 	if (!g || !g->n_sessions)
 		return;
@@ -197,7 +192,7 @@ static bool is_heard_again(struct group *g, uint64_t eid)
 
 void event_heard(struct hub *hub, const struct live_event *event, struct blob *payload, uint64_t eid)
 {
-	struct group *g = group_find(hub, target_of(event->kind), event->id);
+	struct group *g = group_find(hub, event_target(event->kind), event->id);
 
 	if (g && g->n_sessions && !is_heard_again(g, eid))
 		event_told(hub, event, payload, clock_monotonic_us());

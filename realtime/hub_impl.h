@@ -448,6 +448,17 @@ bool refusals_exhausted(struct refusals *, struct str client, struct str path, i
 void refusals_note(struct refusals *, struct str client, struct str path, int64_t now_us);
 void refusals_destroy(struct refusals *);
 
+/* ---- envelope.c ---- */
+#define GROUP_NAME_SIZE 40
+/* The name of a group: chat_thread_12, poll_3. */
+void group_name(enum hub_target, int64_t id, char ret_name[GROUP_NAME_SIZE]);
+bool group_read_name(struct str name, enum hub_target *ret_target, int64_t *ret_id);
+enum hub_target event_target(enum live_kind);
+/* Any thread. News of an event or of one that was lost, the caller's; NULL: no envelope, one of our own, or no memory. */
+struct news *envelope_read(struct str text, const char *own_origin);
+void envelope_write(const struct live_event *, const char *eid, const char *origin, struct buf *);
+void envelope_write_lost(const char *origin, struct buf *);
+
 /* ---- bus.c ---- */
 int bus_create(struct hub *, struct bus **, struct error *);
 bool bus_publish(struct bus *, const struct live_event *);

@@ -180,10 +180,9 @@ static size_t write_message(char *ret, int64_t number, int64_t at_ns)
 	memcpy(text + TEXT_BYTES - 3, "\"}}", 4);
 	if (strcmp(channel, "-") == 0)
 		return (size_t)snprintf(ret, MESSAGE_BYTES, "%s\n", text);
-	n = snprintf(
-	        envelope, sizeof(envelope),
-	        "{\"v\":1,\"eid\":\"00000000-0000-4000-8000-%012lld\",\"origin\":\"a-bench\",\"group\":\"%s\",\"type\":\"chat_message\",%s",
-	        (long long)number, strrchr(channel, ':') + 1, strstr(text, "\"payload\""));
+	n = snprintf(envelope, sizeof(envelope),
+	             "{\"v\":1,\"eid\":\"%lld-%lld\",\"origin\":\"a-bench\",\"group\":\"%s\",\"type\":\"chat_message\",%s",
+	             (long long)at_ns, (long long)number, strrchr(channel, ':') + 1, strstr(text, "\"payload\""));
 	return (size_t)snprintf(ret, MESSAGE_BYTES, "*3\r\n$7\r\nPUBLISH\r\n$%zu\r\n%s\r\n$%d\r\n%s\r\n", strlen(channel), channel, n,
 	                        envelope);
 }
