@@ -38,7 +38,7 @@ struct chat_message {
 	struct json_text metadata;
 	bool is_deleted;
 	struct instant deleted_at, created_at, edited_at; /* the first and the last may be null */
-	int64_t members; /* of one that was just written: chat_members_version of its thread; else 0 */
+	int64_t members;                                  /* of one that was just written: chat_members_version of its thread; else 0 */
 };
 
 #define CHAT_TITLE_CHARS      255
