@@ -1,0 +1,11 @@
+/* The functions that tasks.def names; each is in the jobs_*.c of its family. */
+#ifndef TASKS_JOBS_IMPL_H
+#define TASKS_JOBS_IMPL_H
+
+#include "tasks/task.h"
+
+#define TASK(name, function, takes, queue, tried_again, limits, durable) enum task_outcome function(struct task_run *);
+#include "tasks/tasks.def"
+#undef TASK
+
+#endif
