@@ -168,3 +168,10 @@ int outbox_put(struct db_conn *db, const struct outbox_task *task)
 	add_envelope(&envelope, task, args, dashed[0], dashed[1], dashed[2]);
 	return envelope.failed ? ERR_NOMEM : insert(db, task, hex[0], buf_view(&envelope));
 }
+
+int outbox_delete(struct db_conn *db, int64_t id)
+{
+	static const struct db_statement sql = { "DELETE FROM egoejo_outbox WHERE id = $1" };
+
+	return db_execute(db, &sql, DB_PARAMS(DB_INT(id)), NULL);
+}

@@ -20,4 +20,7 @@ struct outbox_task {
  */
 int outbox_put(struct db_conn *, const struct outbox_task *);
 
+/* Takes the row away, in a closure; no row is no error. As db_execute. */
+int outbox_delete(struct db_conn *, int64_t id);
+
 #endif
