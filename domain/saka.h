@@ -1,6 +1,6 @@
 /*
  * SAKA grains: wallets, harvest, planting, and their history. Source: saka.md 1 to 4 and 7; database.md core_sakawallet,
- * core_sakatransaction. The one module that writes core_sakawallet and core_sakatransaction.
+ * core_sakatransaction. With saka_compost and saka_silo, which change many wallets at once, the only one that writes these two.
  *
  * INVARIANTS: nothing is ever negative; balance = total_harvested - total_planted - total_composted; each change of a
  * wallet and its row of the same amount are written in the same transaction. A row's direction and type are those of its

@@ -147,6 +147,10 @@ static void test_settings__numbers_within_their_range(void **state)
 	assert_refused("EGOEJO_COMMISSION_RATE", "nan", "a number from 0 to 1 is allowed");
 	assert_refused("EGOEJO_COMMISSION_RATE", "1e999", "a number from 0 to 1 is allowed");
 	assert_refused("EGOEJO_COMMISSION_RATE", "0,05", "a number from 0 to 1 is allowed");
+	assert_true(LOAD({ "SAKA_COMPOST_RATE", "1" }, { "SAKA_COMPOST_INACTIVITY_DAYS", "365" })->saka_compost_rate == 1);
+	assert_refused("SAKA_COMPOST_RATE", "0", "a number from 1e-09 to 1 is allowed");
+	assert_refused("SAKA_SILO_REDIS_RATE", "1.5", "a number from 1e-09 to 1 is allowed");
+	assert_refused("SAKA_COMPOST_INACTIVITY_DAYS", "366", "an integer from 1 to 365 is allowed");
 }
 
 static void test_settings__lists_drop_what_is_empty(void **state)
