@@ -45,6 +45,9 @@ int command_open_database(const struct settings *, bool create, struct db **ret_
 /* A core over the Redis of the settings, not started, the caller's; ret_warning as redis_config_from_urls. ERR_CONFIG, ERR_NOMEM. */
 int command_create_redis(const struct settings *, struct redis **ret_redis, char ret_warning[200], struct error *err);
 
+/* A started core with a broker, the caller's even when this fails (NULL perhaps). ERR_CONFIG: there is none; or as redis_start. */
+int command_connect_broker(const struct settings *, struct redis **ret_redis, struct error *err);
+
 /* Makes the schema current, on a connection of its own. Errors as schema_migrate, ret_differences too. */
 int command_migrate_schema(struct db *, enum schema_state *ret_before, struct buf *ret_differences, struct error *err);
 

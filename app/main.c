@@ -38,12 +38,25 @@ static const struct option command_options[] = {
 	{ 0 },
 };
 
+#define COMMAND_NAME_SIZE 24
+
+/* The name as it is typed: of send_task, send-task. */
+static const char *show_name(const struct command *command, char ret_shown[COMMAND_NAME_SIZE])
+{
+	snprintf(ret_shown, COMMAND_NAME_SIZE, "%s", command->name);
+	for (char *c = ret_shown; *c; c++)
+		*c = *c == '_' ? '-' : *c;
+	return ret_shown;
+}
+
 static void add_usage(struct buf *text)
 {
+	char shown[COMMAND_NAME_SIZE];
+
 	buf_add_text(text, "Usage: egoejo COMMAND [--help]\n\nThe EGOEJO backend. Settings come from the environment: egoejo settings "
 	                   "--markdown.\n\n");
 	for (size_t i = 0; i < N_ELEMENTS(commands); i++)
-		buf_addf(text, "  %-15s %s\n", commands[i].name, commands[i].help);
+		buf_addf(text, "  %-15s %s\n", show_name(&commands[i], shown), commands[i].help);
 	buf_add_text(text, "\nExit status: 0 done; 1 failed; 64 wrong command line; 78 wrong setting.\n");
 }
 
@@ -56,8 +69,9 @@ static void add_command_usage(const struct command *command, struct buf *text)
 		{ OPTION_MARKDOWN, " [--markdown]" },   { OPTION_YAML, " [--yaml]" },      { OPTION_USERNAME, " [--username NAME]" },
 		{ OPTION_EMAIL, " [--email ADDRESS]" }, { OPERAND_USERNAME, " USERNAME" },
 	};
+	char shown[COMMAND_NAME_SIZE];
 
-	buf_addf(text, "Usage: egoejo %s", command->name);
+	buf_addf(text, "Usage: egoejo %s", show_name(command, shown));
 	for (size_t i = 0; i < N_ELEMENTS(parts); i++)
 		buf_add_text(text, command->options & parts[i].bit ? parts[i].text : "");
 	buf_addf(text, "\n\n%s\n%s", command->help, command->usage);
@@ -92,8 +106,10 @@ static int refuse(const struct command *command, const char *why, const char *wh
 
 static const struct command *find_command(const char *name)
 {
+	char shown[COMMAND_NAME_SIZE];
+
 	for (size_t i = 0; i < N_ELEMENTS(commands); i++) {
-		if (strcmp(commands[i].name, name) == 0)
+		if (strcmp(show_name(&commands[i], shown), name) == 0)
 			return &commands[i];
 	}
 	return NULL;

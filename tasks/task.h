@@ -21,7 +21,7 @@ struct cache;
 struct redis;
 struct task_run;
 
-#define TASK_ID_SIZE     37 /* a UUID as text, with its NUL */
+#define TASK_ID_SIZE     256 /* an id as text, with its NUL; ours and Celery's are UUIDs of 36 */
 #define TASK_RETRIES_MAX 3
 
 /* How a run ended. */

@@ -1,0 +1,53 @@
+/* Shared by the files of the broker: keys, and how one script is called. */
+#ifndef TASKS_BROKER_IMPL_H
+#define TASKS_BROKER_IMPL_H
+
+#include "base/arena.h"
+#include "tasks/broker.h"
+
+#define SEPARATOR     "\x06\x16" /* kombu's, inside keys and members */
+#define UNACKED       "unacked"
+#define UNACKED_INDEX "unacked_index"
+#define UNACKED_MUTEX "unacked_mutex"
+#define META_PREFIX   "celery-task-meta-"
+#define BINDING       "_kombu.binding."
+#define BINDING_TWIN  "_kombu.binding_permanent." /* since kombu 5.7 */
+
+#define CALL_ARGS_MAX 512
+#define CALL_MEMORY   ((size_t)64 * 1024 * 1024)
+
+/* A command in the making; call_begin to call_finish. */
+struct call {
+	struct str args[CALL_ARGS_MAX];
+	size_t n;
+	size_t n_keys; /* of a script: how many of the first arguments are keys */
+	struct arena arena;
+	bool failed; /* no memory, or too many arguments */
+};
+
+void call_begin(struct call *);
+void call_finish(struct call *);
+void call_add(struct call *, struct str);                                                     /* borrowed until call_finish */
+void call_addf(struct call *, const char *format, ...) __attribute__((format(printf, 2, 3))); /* copied */
+void call_add_key(struct call *, struct str);                                                 /* before all other arguments */
+
+/* Seconds with six digits, as scores are written: the same time gives the same text, which finds the entry again. */
+void call_add_time(struct call *, int64_t at_us);
+
+/* 0, 3, 6 or 9. */
+int broker_step(int priority);
+
+/* The list of a queue and priority, as a key. */
+void call_add_list(struct call *, struct str queue, int priority);
+
+/* The queue's two bindings as keys; call_add_member its member of them. */
+void call_add_bindings(struct call *, struct str queue);
+void call_add_member(struct call *, struct str queue);
+
+/* The one reply is the caller's. Errors as redis_call; an error reply of the script itself is logged, and ERR_INTERNAL. */
+int call_script(struct call *, struct redis *, struct redis_budget *, const char *op, const char *script, struct redis_reply **ret_reply);
+
+/* call_script whose reply is a number. */
+int call_script_int(struct call *, struct redis *, struct redis_budget *, const char *op, const char *script, int64_t *ret_n);
+
+#endif
