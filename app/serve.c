@@ -103,7 +103,10 @@ static int run(struct settings *take_settings, int signals)
 	}
 	announce(service);
 	stop(service, wait_for_signal(service, signals), grace_us);
-	service_destroy(service);
+	if (!service_destroy(service)) {
+		log_flush();
+		_exit(EXIT_SUCCESS);
+	}
 	return EXIT_SUCCESS;
 }
 

@@ -15,12 +15,12 @@
 #include "api/server.h"
 #include "api/openapi.h"
 #include "api/site.h"
+#include "app/background.h"
 #include "app/command.h"
 #include "app/sockets.h"
 #include "app/version.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/metrics.h"
 #include "domain/measures.h"
 #include "resilience/monitor.h"
 
@@ -40,6 +40,7 @@ struct service {
 	struct measures *measures;
 	struct hub *hub;
 	struct live live;
+	struct background *background;
 	struct monitor *database_monitor;
 	struct monitor *housekeeping;
 	struct api_context context;
@@ -49,20 +50,13 @@ struct service {
 
 /* ---- probes ---- */
 
-static bool add_check(struct buf *verbose, const char *name, bool good)
-{
-	if (verbose)
-		buf_addf(verbose, "[%c]%s %s\n", good ? '+' : '-', name, good ? "ok" : "failed");
-	return good;
-}
-
 /* The schema was found usable before anything was served, so a reachable database is a usable one. */
 static bool answer_ready(void *arg, struct buf *verbose)
 {
 	struct service *s = arg;
-	bool database = add_check(verbose, "database", db_available(s->db));
-	bool schema = add_check(verbose, "schema", true);
-	bool staying = add_check(verbose, "shutdown", !atomic_load(&s->draining));
+	bool database = probe_add_check(verbose, "database", db_available(s->db));
+	bool schema = probe_add_check(verbose, "schema", true);
+	bool staying = probe_add_check(verbose, "shutdown", !atomic_load(&s->draining));
 
 	return database && schema && staying;
 }
@@ -70,14 +64,15 @@ static bool answer_ready(void *arg, struct buf *verbose)
 static bool answer_alive(void *arg, struct buf *verbose)
 {
 	struct service *s = arg;
-	bool prober = add_check(verbose, "redis-prober", redis_prober_pulse_age_us(s->redis) < STUCK_US);
-	bool database = add_check(verbose, "database-monitor", monitor_pulse_age_us(s->database_monitor) < STUCK_US);
-	bool measures = add_check(verbose, "measures", measures_pulse_age_us(s->measures) < STUCK_US);
-	bool house = add_check(verbose, "housekeeping", monitor_pulse_age_us(s->housekeeping) < STUCK_US);
+	bool prober = probe_add_check(verbose, "redis-prober", redis_prober_pulse_age_us(s->redis) < STUCK_US);
+	bool database = probe_add_check(verbose, "database-monitor", monitor_pulse_age_us(s->database_monitor) < STUCK_US);
+	bool measures = probe_add_check(verbose, "measures", measures_pulse_age_us(s->measures) < STUCK_US);
+	bool house = probe_add_check(verbose, "housekeeping", monitor_pulse_age_us(s->housekeeping) < STUCK_US);
 
-	bool hub = add_check(verbose, "hub", hub_pulse_age_us(s->hub) < STUCK_US);
+	bool hub = probe_add_check(verbose, "hub", hub_pulse_age_us(s->hub) < STUCK_US);
+	bool background = background_alive(s->background, verbose);
 
-	return prober && database && house && measures && hub;
+	return prober && database && house && measures && hub && background;
 }
 
 bool service_alive(struct service *s)
@@ -280,6 +275,13 @@ static int start_hub(struct service *s, struct error *err)
 	return r;
 }
 
+static int start_background(struct service *s, struct error *err)
+{
+	const struct task_services services = { .settings = s->settings, .db = s->db, .cache = s->cache, .redis = s->redis };
+
+	return background_start(&services, &s->background, err);
+}
+
 static int start_server(struct service *s, struct error *err)
 {
 	int r;
@@ -305,22 +307,11 @@ static int start_server(struct service *s, struct error *err)
 	return server_start(s->server, err);
 }
 
-static void note_versions(void)
-{
-	CLEANUP(buf_finish) struct buf labels = BUF_EMPTY;
-	struct version versions[VERSION_COUNT];
-
-	version_list(versions);
-	for (size_t i = 0; i < VERSION_COUNT; i++)
-		buf_addf(&labels, "%s%s=\"%s\"", i ? "," : "", i ? versions[i].name : "version", versions[i].number);
-	if (!labels.failed)
-		metric_set(metric_series(METRIC_BUILD_INFO, labels.data), 1);
-}
-
 static int start_all(struct service *s, struct error *err)
 {
-	int (*const steps[])(struct service *, struct error *) = { start_database, start_redis, start_throttle, start_measures,
-		                                                   start_monitors, limit_files, start_hub,      start_server };
+	int (*const steps[])(struct service *, struct error *) = { start_database, start_redis,      start_throttle,
+		                                                   start_measures, start_monitors,   limit_files,
+		                                                   start_hub,      start_background, start_server };
 	int r;
 
 	r = site_create(s->settings, &s->site, err);
@@ -345,7 +336,7 @@ int service_create(struct settings *take_settings, struct service **ret_service,
 	}
 	s->settings = take_settings;
 	routes_init();
-	note_versions();
+	version_note();
 	r = start_all(s, err);
 	if (r < 0) {
 		service_destroy(s);
@@ -370,15 +361,22 @@ void service_drain(struct service *s)
 
 int service_stop(struct service *s, int64_t deadline_us)
 {
+	int cut;
+
+	background_drain(s->background, deadline_us);
 	hub_drain(s->hub, deadline_us);
-	return server_stop(s->server, deadline_us);
+	cut = server_stop(s->server, deadline_us);
+	background_finish(s->background);
+	return cut;
 }
 
-void service_destroy(struct service *s)
+bool service_destroy(struct service *s)
 {
 	if (!s)
-		return;
+		return true;
 	server_destroy(s->server);
+	if (!background_destroy(s->background))
+		return false; /* what jobs use must stay */
 	monitor_destroy(s->housekeeping);
 	monitor_destroy(s->database_monitor);
 	measures_destroy(s->measures);
@@ -392,4 +390,5 @@ void service_destroy(struct service *s)
 	settings_destroy(s->settings);
 	log_flush();
 	free(s);
+	return true;
 }

@@ -5,6 +5,7 @@
 #ifndef APP_SERVICE_H
 #define APP_SERVICE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -27,7 +28,10 @@ int service_stop(struct service *, int64_t deadline_us);
 /* Whether every thread that must turn has turned lately. */
 bool service_alive(struct service *);
 
-/* Frees everything, threads joined; after service_stop. Takes a half-made one too; NULL is fine. */
-void service_destroy(struct service *);
+/*
+ * Frees everything, threads joined; after service_stop. Takes a half-made one too; NULL is fine. False: a background task runs that
+ * cannot be ended; what it uses is left as it is, and nothing may follow but _exit.
+ */
+bool service_destroy(struct service *);
 
 #endif

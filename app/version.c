@@ -11,6 +11,7 @@
 #include <zlib.h>
 
 #include "app/command.h"
+#include "base/metrics.h"
 
 static void set(struct version *v, const char *name, const char *number)
 {
@@ -41,6 +42,18 @@ void version_list(struct version ret_versions[VERSION_COUNT])
 	set(v++, "jansson", jansson_version_str());
 	set(v++, "zlib", zlibVersion());
 	set_parts(v++, "brotli", brotli >> 24, (brotli >> 12) & 0xfff, brotli & 0xfff);
+}
+
+void version_note(void)
+{
+	CLEANUP(buf_finish) struct buf labels = BUF_EMPTY;
+	struct version versions[VERSION_COUNT];
+
+	version_list(versions);
+	for (size_t i = 0; i < VERSION_COUNT; i++)
+		buf_addf(&labels, "%s%s=\"%s\"", i ? "," : "", i ? versions[i].name : "version", versions[i].number);
+	if (!labels.failed)
+		metric_set(metric_series(METRIC_BUILD_INFO, labels.data), 1);
 }
 
 int command_version(const struct arguments *arguments)

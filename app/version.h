@@ -15,4 +15,7 @@ struct version {
 /* The program first, then its libraries. */
 void version_list(struct version ret_versions[VERSION_COUNT]);
 
+/* Shows them on /metrics (egoejo_build_info). */
+void version_note(void);
+
 #endif

@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-enum metric_type { COUNTER, GAUGE, HISTOGRAM_HTTP, HISTOGRAM_REDIS };
+enum metric_type { COUNTER, GAUGE, HISTOGRAM_HTTP, HISTOGRAM_REDIS, HISTOGRAM_TASK };
 
 #define MAX_BUCKETS    14
 #define MAX_COLLECTORS 16
@@ -31,6 +31,7 @@ struct metric {
 /* Upper limits in microseconds, 0 ends. The Redis ones are those of resilience.md 2.9. */
 static const int http_limits_us[] = { 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 100000, 250000, 1000000, 0 };
 static const int redis_limits_us[] = { 1000, 2000, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 0 };
+static const int task_limits_us[] = { 1000, 5000, 25000, 100000, 500000, 1000000, 5000000, 15000000, 60000000, 180000000, 600000000, 0 };
 
 static const struct family {
 	const char *name;
@@ -57,6 +58,8 @@ static const int *limits_of(enum metric_type type)
 {
 	if (type == HISTOGRAM_HTTP)
 		return http_limits_us;
+	if (type == HISTOGRAM_TASK)
+		return task_limits_us;
 	return type == HISTOGRAM_REDIS ? redis_limits_us : NULL;
 }
 

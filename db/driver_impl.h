@@ -75,6 +75,8 @@ struct db {
 	struct db_conn *connections;
 	void (*watch)(void *arg, bool available);
 	void *watch_arg;
+	void (*_Atomic put)(void *arg); /* outbox_watch */
+	void *put_arg;
 	struct metric *up, *commits, *writes;
 	struct metric *errors[16]; /* by -code */
 };

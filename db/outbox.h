@@ -11,11 +11,13 @@
 struct outbox_task {
 	const char *name;      /* "core.tasks_embeddings.generate_embedding_task" */
 	struct json_text args; /* JSON array of the positional arguments; absent: [] */
-	bool durable;          /* changes the database or sends mail: kept until its result is known */
+	const char *queue;     /* NULL: celery; "local": it never leaves for Redis */
+	bool from_beat;
+	bool durable; /* changes the database or sends mail: kept until its result is known */
 };
 
 /*
- * Writes the row, due now, for the queue celery; inside a db_write closure. ERR_NOMEM, ERR_IO, ERR_INVALID (arguments above
+ * Writes the row, due now; inside a db_write closure. ERR_NOMEM, ERR_IO, ERR_INVALID (arguments above
  * 1 MiB), or as db_execute.
  */
 int outbox_put(struct db_conn *, const struct outbox_task *);

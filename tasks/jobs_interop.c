@@ -60,7 +60,7 @@ enum task_outcome interop_sleep(struct task_run *run)
 		seconds -= 0.05;
 	}
 	if (seconds > 0)
-		return task_fail(run, "billiard.exceptions.SoftTimeLimitExceeded", "SoftTimeLimitExceeded()");
+		return task_fail_late(run);
 	add_value(&run->result, task_value(run, "seconds"));
 	return TASK_SUCCEEDED;
 }

@@ -113,7 +113,13 @@ enum task_outcome task_answer_error(struct task_run *run, const char *format, ..
 
 bool task_is_late(const struct task_run *run)
 {
-	return clock_monotonic_us() >= run->soft_deadline_us;
+	return clock_monotonic_us() >= run->soft_deadline_us || (run->stop && atomic_load_explicit(run->stop, memory_order_relaxed));
+}
+
+enum task_outcome task_fail_late(struct task_run *run)
+{
+	run->hurried = clock_monotonic_us() < run->soft_deadline_us;
+	return task_fail(run, "billiard.exceptions.SoftTimeLimitExceeded", "SoftTimeLimitExceeded()");
 }
 
 /* ---- arguments ---- */

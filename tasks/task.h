@@ -9,6 +9,7 @@
 #define TASKS_TASK_H
 
 #include <jansson.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -76,6 +77,8 @@ struct task_run {
 	const json_t *args, *kwargs; /* array and object of the message; NULL: none */
 	int retries;                 /* 0: first attempt */
 	int max_retries;             /* as the policy says; the job may say otherwise before it asks for one */
+	bool from_beat;              /* beat asked for it: its message has the header celery_beat_task */
+	const atomic_bool *stop;     /* set when the process ends and what runs should hurry; NULL: never */
 	int64_t outbox_id;           /* local workers: the row, deleted in the transaction of the effects; NULL_INT: none */
 	/* set by task_execute and the job */
 	json_t *arguments;        /* by name, defaults filled in; freed by task_run_finish */
@@ -84,6 +87,7 @@ struct task_run {
 	struct task_error error;
 	int64_t retry_after_s;
 	bool outbox_done; /* the outbox row went with the effects */
+	bool hurried;     /* ended by task_fail_late because the process ends, not by its own limit */
 };
 
 /*
@@ -117,8 +121,14 @@ enum task_outcome task_database_error(struct task_run *, int error);
 /* {"success": false, "error": text}: a task that ends so has succeeded, and says that nothing came of it. */
 enum task_outcome task_answer_error(struct task_run *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Whether the soft limit has passed: a long job looks at it between its steps and ends with SoftTimeLimitExceeded. */
+/*
+ * Whether the soft limit has passed, or the process is about to end: a long job looks at it between its steps, and ends with
+ * SoftTimeLimitExceeded (task_fail_late).
+ */
 bool task_is_late(const struct task_run *);
+
+/* The failure of a job that is late. Whose process ends is run again elsewhere: it was not his fault. */
+enum task_outcome task_fail_late(struct task_run *);
 
 /*
  * The effects of a task in one transaction, once for its id (tasks.md 1.2): runs fn(db, arg) as db_write does, which leaves the

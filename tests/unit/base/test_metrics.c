@@ -156,7 +156,7 @@ static void test_metrics__a_family_is_announced_once(void **state)
 
 static void test_metrics__names_follow_the_conventions(void **state)
 {
-	enum { COUNTER, GAUGE, HISTOGRAM_HTTP, HISTOGRAM_REDIS };
+	enum { COUNTER, GAUGE, HISTOGRAM_HTTP, HISTOGRAM_REDIS, HISTOGRAM_TASK };
 	static const struct {
 		const char *name;
 		int type;

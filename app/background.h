@@ -1,0 +1,30 @@
+/*
+ * What works behind the requests: the relay with its local workers. The wiring that `serve`, `worker` and `beat` share. Main thread,
+ * but for background_alive.
+ */
+#ifndef APP_BACKGROUND_H
+#define APP_BACKGROUND_H
+
+#include "tasks/task.h"
+
+struct background;
+
+/* Makes and starts it, the caller's also when half-made; services is copied, what it points to must live on. Errors as relay_start. */
+int background_start(const struct task_services *, struct background **ret_background, struct error *err);
+
+/* As relay_drain. */
+void background_drain(struct background *, int64_t deadline_us);
+
+/* As relay_finish: logs how many jobs were cut. */
+void background_finish(struct background *);
+
+/* As relay_destroy: false when jobs run that cannot be ended; then nothing that they use may be freed. NULL is fine. */
+bool background_destroy(struct background *);
+
+/* Whether its threads turn; a line for each goes to verbose, which may be NULL. Any thread. */
+bool background_alive(const struct background *, struct buf *verbose);
+
+/* One line of a probe with ?verbose; verbose may be NULL. Returns good. */
+bool probe_add_check(struct buf *verbose, const char *name, bool good);
+
+#endif

@@ -1,0 +1,299 @@
+/*
+ * Both engines write the lease in one statement; PostgreSQL steps over rows that another relay is just taking. Lists of ids are one
+ * JSON parameter. Leases are wall-clock times, since processes of different machines compare them: one that lies further ahead than any
+ * lease can was written under another clock, and counts as passed.
+ */
+#include "db/outbox_lease.h"
+
+#include <stdlib.h>
+
+#include "db/driver_impl.h"
+
+#define ABSURD_LEASE_US (4 * OUTBOX_LEASE_US)
+
+/* $1 now, $2 a time that no lease reaches, $3 whether local ones count, $4 whether others do */
+#define CLAIMABLE                                                                                            \
+	"state = 'new' AND due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1 OR lease_until > $2) " \
+	"AND ((queue = 'local' AND $3) OR (queue <> 'local' AND $4))"
+
+/* The ids of a JSON list, parameter n */
+#define IDS_SQLITE(n)     "id IN (SELECT value FROM json_each($" #n "))"
+#define IDS_POSTGRESQL(n) "id IN (SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST($" #n " AS json)))"
+
+/* A statement about the ids of parameter n, in both dialects. */
+#define BY_IDS(text, n, rest)                                                                 \
+	{                                                                                     \
+		.sqlite = text IDS_SQLITE(n) rest, .postgresql = text IDS_POSTGRESQL(n) rest, \
+	}
+
+static const struct db_column claimed_columns[] = {
+	DB_COLUMN(struct outbox_row, id, INT, "id"),
+	DB_COLUMN(struct outbox_row, task_id, TEXT, "task_id"),
+	DB_COLUMN(struct outbox_row, name, TEXT, "name"),
+	DB_COLUMN(struct outbox_row, queue, TEXT, "queue"),
+	DB_COLUMN(struct outbox_row, priority, INT, "priority"),
+	DB_COLUMN(struct outbox_row, envelope, TEXT, "envelope"),
+	DB_COLUMN(struct outbox_row, durable, BOOL, "durable"),
+	DB_COLUMN(struct outbox_row, attempts, INT, "attempts"),
+	DB_COLUMN(struct outbox_row, due_at, TIME, "due_at"),
+};
+static const struct db_row claimed_row = DB_ROW(struct outbox_row, claimed_columns);
+
+static struct instant later(int64_t us)
+{
+	return (struct instant){ clock_now().us + us };
+}
+
+/* ---- putting ---- */
+
+static void tell(void *arg)
+{
+	struct db *db = arg;
+	void (*fn)(void *) = atomic_load(&db->put);
+
+	if (fn)
+		fn(db->put_arg);
+}
+
+/* One call for a commit, however many rows it wrote. */
+static int tell_after_commit(struct db_conn *conn)
+{
+	for (size_t i = 0; i < conn->n_after; i++)
+		if (conn->after[i].fn == tell)
+			return 0;
+	return db_after_commit(conn, tell, conn->db);
+}
+
+void outbox_watch(struct db *db, void (*fn)(void *arg), void *arg)
+{
+	db->put_arg = arg;
+	atomic_store(&db->put, fn);
+}
+
+int outbox_put_row(struct db_conn *db, const struct outbox_row *row)
+{
+	static const struct db_statement put = {
+		"INSERT INTO egoejo_outbox (task_id, name, queue, priority, envelope, durable, state, due_at, "
+		"attempts, created_at) VALUES ($1, $2, $3, $4, $5, $6, 'new', $7, 0, $8)"
+	};
+	struct instant now = clock_now(), asked = row->due_at.us < now.us ? row->due_at : now;
+	int r = db_execute(db, &put,
+	                   DB_PARAMS(DB_TEXT(row->task_id), DB_TEXT(row->name), DB_TEXT(row->queue), DB_INT(row->priority),
+	                             DB_TEXT(row->envelope), DB_BOOL(row->durable), DB_TIME(row->due_at), DB_TIME(asked)),
+	                   NULL);
+
+	return r == 0 && row->due_at.us <= now.us ? tell_after_commit(db) : r;
+}
+
+/* ---- taking ---- */
+
+int outbox_any_due(struct db_conn *db, struct outbox_wanted wanted)
+{
+	static const char sql[] = "SELECT count(*) FROM (SELECT 1 FROM egoejo_outbox WHERE " CLAIMABLE " LIMIT 1) AS due";
+	int64_t n;
+	int r = db_select_int(
+	        db, sql, DB_PARAMS(DB_TIME(clock_now()), DB_TIME(later(ABSURD_LEASE_US)), DB_BOOL(wanted.local), DB_BOOL(wanted.others)),
+	        &n);
+
+	return r < 0 ? r : n > 0;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+	const struct outbox_row *x = a, *y = b;
+
+	if (x->priority != y->priority)
+		return x->priority < y->priority ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+int outbox_claim(struct db_conn *db, struct outbox_wanted wanted, struct str owner, int64_t limit, struct arena *arena,
+                 struct db_rows *ret_rows)
+{
+#define TAKE_ROWS                                                                                                           \
+	"UPDATE egoejo_outbox SET lease_owner = $5, lease_until = $6, attempts = attempts + 1 WHERE id IN (SELECT id FROM " \
+	"egoejo_outbox WHERE " CLAIMABLE " ORDER BY priority, id LIMIT $7"
+	static const struct db_statement claim = {
+		.row = &claimed_row,
+		.sqlite = TAKE_ROWS ") RETURNING $cols",
+		.postgresql = TAKE_ROWS " FOR UPDATE SKIP LOCKED) RETURNING $cols",
+	};
+#undef TAKE_ROWS
+	struct db_rows rows;
+	int r = db_select(db, &claim,
+	                  DB_PARAMS(DB_TIME(clock_now()), DB_TIME(later(ABSURD_LEASE_US)), DB_BOOL(wanted.local), DB_BOOL(wanted.others),
+	                            DB_TEXT(owner), DB_TIME(later(OUTBOX_LEASE_US)), DB_INT(limit)),
+	                  arena, &rows);
+
+	if (r < 0)
+		return r;
+	if (rows.n)
+		qsort(rows.items, rows.n, sizeof(struct outbox_row), compare_rows);
+	*ret_rows = rows;
+	return 0;
+}
+
+int outbox_renew(struct db_conn *db, struct str owner, struct str ids)
+{
+	static const struct db_statement sql = BY_IDS("UPDATE egoejo_outbox SET lease_until = $1 WHERE lease_owner = $2 AND ", 3, "");
+
+	return db_execute(db, &sql, DB_PARAMS(DB_TIME(later(OUTBOX_LEASE_US)), DB_TEXT(owner), DB_TEXT(ids)), NULL);
+}
+
+#define FREED "lease_owner = NULL, lease_until = NULL"
+
+int outbox_give_back(struct db_conn *db, struct str owner, struct str ids, struct str error)
+{
+	static const struct db_statement sql = BY_IDS("UPDATE egoejo_outbox SET " FREED ", attempts = attempts - 1, "
+	                                              "last_error = COALESCE($1, last_error) WHERE lease_owner = $2 AND ",
+	                                              3, "");
+
+	return db_execute(db, &sql, DB_PARAMS(DB_TEXT(error), DB_TEXT(owner), DB_TEXT(ids)), NULL);
+}
+
+int outbox_put_off(struct db_conn *db, struct str owner, struct str ids, struct instant due_at, struct str error)
+{
+	static const struct db_statement sql = BY_IDS("UPDATE egoejo_outbox SET " FREED ", attempts = attempts - 1, due_at = $1, "
+	                                              "last_error = COALESCE($2, last_error) WHERE lease_owner = $3 AND ",
+	                                              4, "");
+
+	return db_execute(db, &sql, DB_PARAMS(DB_TIME(due_at), DB_TEXT(error), DB_TEXT(owner), DB_TEXT(ids)), NULL);
+}
+
+int outbox_sent(struct db_conn *db, struct str ids)
+{
+	static const struct db_statement forget = BY_IDS("DELETE FROM egoejo_outbox WHERE NOT durable AND ", 1, "");
+	static const struct db_statement keep = BY_IDS("UPDATE egoejo_outbox SET " FREED
+	                                               ", state = 'sent', sent_at = $1, attempts = 0, last_error = NULL WHERE durable AND ",
+	                                               2, "");
+	int r = db_execute(db, &forget, DB_PARAMS(DB_TEXT(ids)), NULL);
+
+	return r < 0 ? r : db_execute(db, &keep, DB_PARAMS(DB_TIME(clock_now()), DB_TEXT(ids)), NULL);
+}
+
+int outbox_retry(struct db_conn *db, struct str owner, int64_t id, struct str envelope, struct instant due_at, struct str error)
+{
+	static const struct db_statement sql = { "UPDATE egoejo_outbox SET " FREED ", attempts = 0, envelope = $1, due_at = $2, "
+		                                 "last_error = $3 WHERE id = $4 AND lease_owner = $5" };
+
+	return db_execute(db, &sql, DB_PARAMS(DB_TEXT(envelope), DB_TIME(due_at), DB_TEXT(error), DB_INT(id), DB_TEXT(owner)), NULL);
+}
+
+int outbox_bury(struct db_conn *db, struct str owner, int64_t id, struct str error)
+{
+	static const struct db_statement sql = { "UPDATE egoejo_outbox SET " FREED ", state = 'dead', last_error = $1 WHERE id = $2 "
+		                                 "AND lease_owner = $3" };
+
+	return db_execute(db, &sql, DB_PARAMS(DB_TEXT(error), DB_INT(id), DB_TEXT(owner)), NULL);
+}
+
+/* ---- rows that Redis has ---- */
+
+int outbox_list_sent(struct db_conn *db, int64_t after, int64_t limit, struct arena *arena, struct db_rows *ret_rows)
+{
+	static const struct db_column columns[] = {
+		DB_COLUMN(struct outbox_sent_row, id, INT, "id"),
+		DB_COLUMN(struct outbox_sent_row, task_id, TEXT, "task_id"),
+		DB_COLUMN(struct outbox_sent_row, queue, TEXT, "queue"),
+		DB_COLUMN(struct outbox_sent_row, sent_at, TIME, "sent_at"),
+	};
+	static const struct db_row row = DB_ROW(struct outbox_sent_row, columns);
+	static const struct db_statement sql = { "SELECT $cols FROM egoejo_outbox WHERE state = 'sent' AND id > $1 ORDER BY id LIMIT $2",
+		                                 &row };
+
+	return db_select(db, &sql, DB_PARAMS(DB_INT(after), DB_INT(limit)), arena, ret_rows);
+}
+
+int outbox_settle(struct db_conn *db, struct str ids)
+{
+	static const struct db_statement sql = BY_IDS("DELETE FROM egoejo_outbox WHERE state = 'sent' AND ", 1, "");
+
+	return db_execute(db, &sql, DB_PARAMS(DB_TEXT(ids)), NULL);
+}
+
+int outbox_settle_done(struct db_conn *db, int64_t *ret_n)
+{
+	static const struct db_statement sql = {
+		"DELETE FROM egoejo_outbox WHERE state = 'sent' AND task_id IN (SELECT task_id FROM egoejo_task_done)"
+	};
+
+	return db_execute(db, &sql, DB_NO_PARAMS, ret_n);
+}
+
+int outbox_send_again(struct db_conn *db, struct str ids, struct str error)
+{
+	static const struct db_statement sql =
+	        BY_IDS("UPDATE egoejo_outbox SET state = 'new', due_at = $1, last_error = $2 WHERE state = 'sent' AND ", 3, "");
+
+	return db_execute(db, &sql, DB_PARAMS(DB_TIME(clock_now()), DB_TEXT(error), DB_TEXT(ids)), NULL);
+}
+
+/* ---- for people and metrics ---- */
+
+int outbox_figures(struct db_conn *db, struct arena *arena, struct outbox_figures *ret_figures)
+{
+	static const struct db_column columns[] = {
+		DB_COLUMN(struct outbox_figures, waiting, INT, "(SELECT count(*) FROM egoejo_outbox WHERE state = 'new')"),
+		DB_COLUMN(struct outbox_figures, sent, INT, "(SELECT count(*) FROM egoejo_outbox WHERE state = 'sent')"),
+		DB_COLUMN(struct outbox_figures, dead, INT, "(SELECT count(*) FROM egoejo_outbox WHERE state = 'dead')"),
+		DB_COLUMN(struct outbox_figures, oldest_due, TIME,
+		          "(SELECT min(due_at) FROM egoejo_outbox WHERE state = 'new' AND due_at <= $1)"),
+	};
+	static const struct db_row row = DB_ROW(struct outbox_figures, columns);
+	static const struct db_statement sql = { "SELECT $cols", &row };
+
+	return db_select_one(db, &sql, DB_PARAMS(DB_TIME(clock_now())), arena, ret_figures);
+}
+
+int outbox_list(struct db_conn *db, struct str state, struct str task_id, int64_t limit, struct arena *arena, struct db_rows *ret_rows)
+{
+	static const struct db_column columns[] = {
+		DB_COLUMN(struct outbox_listed, id, INT, "id"),
+		DB_COLUMN(struct outbox_listed, task_id, TEXT, "task_id"),
+		DB_COLUMN(struct outbox_listed, name, TEXT, "name"),
+		DB_COLUMN(struct outbox_listed, queue, TEXT, "queue"),
+		DB_COLUMN(struct outbox_listed, state, TEXT, "state"),
+		DB_COLUMN(struct outbox_listed, lease_owner, TEXT, "lease_owner"),
+		DB_COLUMN(struct outbox_listed, last_error, TEXT, "last_error"),
+		DB_COLUMN(struct outbox_listed, envelope, TEXT, "envelope"),
+		DB_COLUMN(struct outbox_listed, priority, INT, "priority"),
+		DB_COLUMN(struct outbox_listed, attempts, INT, "attempts"),
+		DB_COLUMN(struct outbox_listed, durable, BOOL, "durable"),
+		DB_COLUMN(struct outbox_listed, due_at, TIME, "due_at"),
+		DB_COLUMN(struct outbox_listed, sent_at, TIME, "sent_at"),
+		DB_COLUMN(struct outbox_listed, lease_until, TIME, "lease_until"),
+		DB_COLUMN(struct outbox_listed, created_at, TIME, "created_at"),
+	};
+	static const struct db_row row = DB_ROW(struct outbox_listed, columns);
+	static const struct db_statement sql = { "SELECT $cols FROM egoejo_outbox WHERE state = COALESCE($1, state) AND task_id = "
+		                                 "COALESCE($2, task_id) ORDER BY id LIMIT $3",
+		                                 &row };
+
+	return db_select(db, &sql, DB_PARAMS(DB_TEXT(state), DB_TEXT(task_id), DB_INT(limit)), arena, ret_rows);
+}
+
+int outbox_revive(struct db_conn *db, struct str task_id, int64_t *ret_n)
+{
+	static const struct db_statement sql = { "UPDATE egoejo_outbox SET " FREED ", state = 'new', due_at = $1, attempts = 0 WHERE "
+		                                 "task_id = $2 AND (state <> 'new' OR lease_until IS NULL OR lease_until <= $1)" };
+
+	return db_execute(db, &sql, DB_PARAMS(DB_TIME(clock_now()), DB_TEXT(task_id)), ret_n);
+}
+
+int outbox_purge_dead(struct db_conn *db, int64_t *ret_n)
+{
+	static const struct db_statement sql = { "DELETE FROM egoejo_outbox WHERE state = 'dead'" };
+
+	return db_execute(db, &sql, DB_NO_PARAMS, ret_n);
+}
+
+void outbox_add_id(struct buf *ids, int64_t id)
+{
+	buf_addf(ids, "%s%lld", ids->len ? "," : "[", (long long)id);
+}
+
+struct str outbox_ids(struct buf *ids)
+{
+	buf_add_text(ids, ids->len ? "]" : "[]");
+	return buf_view(ids);
+}
