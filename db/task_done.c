@@ -56,3 +56,25 @@ int task_done_put(struct db_conn *db, const struct task_done *task, struct str r
 	                  DB_PARAMS(DB_TEXT(str_of(id)), DB_TEXT(task->name), DB_TEXT(task->period), DB_TEXT(result), DB_TIME(clock_now())),
 	                  NULL);
 }
+
+struct purge {
+	struct instant before;
+	int64_t limit, deleted;
+};
+
+static int purge_rows(struct db_conn *db, void *arg)
+{
+	static const struct db_statement sql = { "DELETE FROM egoejo_task_done WHERE task_id IN (SELECT task_id FROM egoejo_task_done "
+		                                 "WHERE period IS NULL AND finished_at < $1 LIMIT $2)" };
+	struct purge *p = arg;
+
+	return db_execute(db, &sql, DB_PARAMS(DB_TIME(p->before), DB_INT(p->limit)), &p->deleted);
+}
+
+int task_done_purge(struct db_conn *db, struct instant before, int64_t limit)
+{
+	struct purge p = { before, limit, 0 };
+	int r = db_write(db, purge_rows, &p);
+
+	return r < 0 ? r : (int)p.deleted;
+}

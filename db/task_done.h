@@ -19,4 +19,7 @@ int task_done_find(struct db_conn *, struct arena *, const struct task_done *, s
 /* Notes it, inside a db_write closure. Errors as db_execute. */
 int task_done_put(struct db_conn *, const struct task_done *, struct str result);
 
+/* Deletes up to limit rows without period that are older than the time, in a transaction of its own; how many, or an error. */
+int task_done_purge(struct db_conn *, struct instant before, int64_t limit);
+
 #endif

@@ -174,3 +174,30 @@ int session_revoke_all(struct db_conn *db, int64_t user_id)
 
 	return db_execute(db, &insert, DB_PARAMS(DB_INT(user_id), DB_TIME(clock_now())), NULL);
 }
+
+/* ---- purge ---- */
+
+struct purge {
+	struct instant before;
+	int64_t limit, deleted;
+};
+
+static int purge_tokens(struct db_conn *db, void *arg)
+{
+#define ENDED "(SELECT id FROM token_blacklist_outstandingtoken WHERE expires_at < $1 ORDER BY id LIMIT $2)"
+	static const struct db_statement delete_uses = { "DELETE FROM token_blacklist_blacklistedtoken WHERE token_id IN " ENDED };
+	static const struct db_statement delete_tokens = { "DELETE FROM token_blacklist_outstandingtoken WHERE id IN " ENDED };
+	struct purge *p = arg;
+	int r = db_execute(db, &delete_uses, DB_PARAMS(DB_TIME(p->before), DB_INT(p->limit)), NULL);
+
+	return r < 0 ? r : db_execute(db, &delete_tokens, DB_PARAMS(DB_TIME(p->before), DB_INT(p->limit)), &p->deleted);
+#undef ENDED
+}
+
+int session_purge(struct db_conn *db, struct instant before, int64_t limit)
+{
+	struct purge p = { before, limit, 0 };
+	int r = db_write(db, purge_tokens, &p);
+
+	return r < 0 ? r : (int)p.deleted;
+}

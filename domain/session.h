@@ -31,4 +31,7 @@ int session_renew(struct db_conn *, const struct settings *, struct arena *, str
 /* In a closure: no refresh token that an account has been given serves any more. Errors of db_execute. */
 int session_revoke_all(struct db_conn *, int64_t user_id);
 
+/* Deletes up to limit refresh tokens that ended before the time, used or not, in a transaction of its own; how many, or an error. */
+int session_purge(struct db_conn *, struct instant before, int64_t limit);
+
 #endif
