@@ -6,6 +6,7 @@
 #include "domain/saka.h"
 
 #include "base/clock.h"
+#include "domain/saka_integrity.h"
 
 #define DAY_US    (24 * 3600 * US_PER_S)
 #define COUNT_MAX INT32_MAX /* of the columns of a wallet */
@@ -134,13 +135,15 @@ static int check_limits(struct db_conn *db, int64_t user_id, enum saka_reason re
 	return r;
 }
 
-static int credit(struct db_conn *db, int64_t user_id, int64_t amount, struct instant now)
+static int credit(struct db_conn *db, int64_t user_id, int64_t amount, struct instant now, struct saka_wallet *ret_after)
 {
-	static const struct db_statement update = { .sql = "UPDATE core_sakawallet SET balance = balance + $2, total_harvested = "
-		                                           "total_harvested + $2, last_activity_date = $3, "
-		                                           "updated_at = $3 WHERE user_id = $1" };
+	static const struct db_statement update = {
+		"UPDATE core_sakawallet SET balance = balance + $2, total_harvested = total_harvested + $2, last_activity_date = $3, "
+		"updated_at = $3 WHERE user_id = $1 RETURNING $cols",
+		&wallet_row
+	};
 
-	return db_execute(db, &update, DB_PARAMS(DB_INT(user_id), DB_INT(amount), DB_TIME(now)), NULL);
+	return db_select_one(db, &update, DB_PARAMS(DB_INT(user_id), DB_INT(amount), DB_TIME(now)), NULL, ret_after);
 }
 
 int saka_harvest(struct db_conn *db, const struct settings *settings, int64_t user_id, enum saka_reason reason, int64_t amount,
@@ -165,20 +168,24 @@ int saka_harvest(struct db_conn *db, const struct settings *settings, int64_t us
 		return r;
 	if (wallet.total_harvested > COUNT_MAX - amount)
 		return ERR_LIMIT;
-	r = credit(db, user_id, amount, now);
-	return r < 0 ? r : append(db, user_id, reason, amount, metadata, now, ret_id);
+	r = credit(db, user_id, amount, now, &wallet);
+	if (r == 0)
+		r = append(db, user_id, reason, amount, metadata, now, ret_id);
+	return r < 0 ? r : saka_watch(db, user_id, &wallet, amount);
 }
 
 /* ---- spend ---- */
 
-static int debit(struct db_conn *db, int64_t user_id, int64_t amount, struct instant now, int64_t *ret_changed)
+/* ERR_NOT_FOUND: the balance is too small, or there is no wallet. */
+static int debit(struct db_conn *db, int64_t user_id, int64_t amount, struct instant now, struct saka_wallet *ret_after)
 {
 	static const struct db_statement update = {
-		.sql = "UPDATE core_sakawallet SET balance = balance - $2, total_planted = total_planted + $2, last_activity_date = $3, "
-		       "updated_at = $3 WHERE user_id = $1 AND balance >= $2"
+		"UPDATE core_sakawallet SET balance = balance - $2, total_planted = total_planted + $2, last_activity_date = $3, "
+		"updated_at = $3 WHERE user_id = $1 AND balance >= $2 RETURNING $cols",
+		&wallet_row
 	};
 
-	return db_execute(db, &update, DB_PARAMS(DB_INT(user_id), DB_INT(amount), DB_TIME(now)), ret_changed);
+	return db_select_one(db, &update, DB_PARAMS(DB_INT(user_id), DB_INT(amount), DB_TIME(now)), NULL, ret_after);
 }
 
 int saka_spend(struct db_conn *db, const struct settings *settings, int64_t user_id, enum saka_reason reason, int64_t amount,
@@ -186,7 +193,7 @@ int saka_spend(struct db_conn *db, const struct settings *settings, int64_t user
 {
 	struct instant now = clock_now();
 	struct saka_wallet wallet;
-	int64_t changed, id;
+	int64_t id;
 	int r;
 
 	if (!is_type(reason, "SPEND"))
@@ -194,12 +201,13 @@ int saka_spend(struct db_conn *db, const struct settings *settings, int64_t user
 	*ret_spent = false;
 	if (!settings->enable_saka || user_id == NULL_INT || amount <= 0)
 		return 0;
-	r = debit(db, user_id, amount, now, &changed);
-	if (r < 0)
-		return r;
-	if (changed == 0)
+	r = debit(db, user_id, amount, now, &wallet);
+	if (r == ERR_NOT_FOUND)
 		return saka_wallet_ensure(db, user_id, &wallet);
-	r = append(db, user_id, reason, amount, metadata, now, &id);
+	if (r == 0)
+		r = append(db, user_id, reason, amount, metadata, now, &id);
+	if (r == 0)
+		r = saka_watch(db, user_id, &wallet, -amount);
 	*ret_spent = r == 0;
 	return r;
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json_out.h"
 #include "domain/saka_impl.h"
+#include "domain/saka_integrity.h"
 
 #define DAY_US (INT64_C(86400) * US_PER_S)
 
@@ -115,14 +116,11 @@ static void describe(struct buf *b, struct instant cutoff, double rate)
 	buf_add_char(b, '}');
 }
 
-static int compost_part(struct db_conn *db, const struct saka_compost *c, const struct db_param *params, struct heap *ret_heap)
+static int compost_part(struct db_conn *db, const struct db_param *params, const struct heap *heap)
 {
-	int r = count_part(db, params, ret_heap);
+	int r = note_part(db, params, heap);
 
-	if (r < 0 || c->dry_run || ret_heap->wallets == 0)
-		return r;
-	r = note_part(db, params, ret_heap);
-	return r < 0 ? r : debit_part(db, params, ret_heap);
+	return r < 0 ? r : debit_part(db, params, heap);
 }
 
 static int compost_wallets(struct db_conn *db, struct saka_compost *c, struct instant now)
@@ -131,6 +129,7 @@ static int compost_wallets(struct db_conn *db, struct saka_compost *c, struct in
 	const struct settings *s = c->settings;
 	struct instant cutoff = { now.us - s->saka_compost_inactivity_days * DAY_US };
 	struct saka_part part = SAKA_FIRST_PART;
+	int64_t alerts = SAKA_ALERTS_MAX;
 	int r;
 
 	describe(&metadata, cutoff, s->saka_compost_rate);
@@ -147,7 +146,11 @@ static int compost_wallets(struct db_conn *db, struct saka_compost *c, struct in
 			                           DB_JSON(((struct json_text){ buf_view(&metadata) })) };
 		struct heap heap;
 
-		r = compost_part(db, c, params, &heap);
+		r = count_part(db, params, &heap);
+		if (r == 0 && !c->dry_run && heap.wallets > 0)
+			r = compost_part(db, params, &heap);
+		if (r == 0 && !c->dry_run && heap.wallets > 0)
+			r = saka_watch_part(db, &part, (struct str)STR("compost"), now, &alerts);
 		if (r < 0)
 			return r;
 		c->wallets_affected += heap.wallets;

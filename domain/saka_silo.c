@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "domain/saka_impl.h"
+#include "domain/saka_integrity.h"
 
 /* ---- the silo ---- */
 
@@ -124,10 +125,13 @@ static int credit_part(struct db_conn *db, const struct saka_part *part, int64_t
 static int credit_all(struct db_conn *db, int64_t activity, int64_t each, struct instant now)
 {
 	struct saka_part part = SAKA_FIRST_PART;
+	int64_t alerts = SAKA_ALERTS_MAX;
 	int r;
 
 	while ((r = saka_next_part(db, &part)) == 1) {
 		r = credit_part(db, &part, activity, each, now);
+		if (r == 0)
+			r = saka_watch_part(db, &part, (struct str)STR("silo_redistribution"), now, &alerts);
 		if (r < 0)
 			return r;
 	}

@@ -1,6 +1,7 @@
 /*
- * The jobs of the grains: compost, redistribution. Their effects are committed with the id, so that a second delivery
- * answers what the first did; of those that beat asks for, a week has one live compost. Source: tasks.md 1, 1.2; saka.md 8.
+ * The jobs of the grains: compost, redistribution, the daily look at all wallets. What the first two do is committed with the
+ * message's id, so that a second delivery answers what the first did; of those that beat asks for, a week has one live compost.
+ * Source: tasks.md 1, 1.2; saka.md 8.
  */
 #include <time.h>
 
@@ -8,6 +9,7 @@
 #include "base/json_out.h"
 #include "base/log.h"
 #include "domain/saka_compost.h"
+#include "domain/saka_integrity.h"
 #include "domain/saka_silo.h"
 #include "tasks/jobs_impl.h"
 
@@ -128,5 +130,29 @@ enum task_outcome run_saka_silo_redistribution(struct task_run *run)
 		return task_database_error(run, r);
 	log_write(d.share.outcome == SAKA_SHARED ? LOG_INFO : LOG_WARNING, LOGGER, "saka.redistribution",
 	          LOG_FIELDS(LOG_VIEW("result", buf_view(&run->result))), "SAKA silo redistribution%s", r == 1 ? " had been made" : "");
+	return TASK_SUCCEEDED;
+}
+
+/* ---- integrity ---- */
+
+static bool is_late(void *run)
+{
+	return task_is_late(run);
+}
+
+enum task_outcome saka_integrity(struct task_run *run)
+{
+	struct saka_sweep sweep;
+	int r = saka_sweep(run->db, is_late, run, &sweep);
+
+	if (r < 0)
+		return task_database_error(run, r);
+	if (task_is_late(run))
+		return task_fail_late(run);
+	if (sweep.breaches)
+		log_write(LOG_CRITICAL, LOGGER, "saka.integrity",
+		          LOG_FIELDS(LOG_INT("wallets", sweep.wallets), LOG_INT("breaches", sweep.breaches)),
+		          "SAKA wallets or the silo do not hold what they must");
+	buf_addf(&run->result, "{\"wallets\": %lld, \"breaches\": %lld}", (long long)sweep.wallets, (long long)sweep.breaches);
 	return TASK_SUCCEEDED;
 }

@@ -172,6 +172,17 @@ static void test_jobs_saka__a_failure_leaves_its_row_unfinished_and_may_be_run_a
 	assert_int_equal(silo_now(f).total_balance, 60);
 }
 
+static void test_jobs_saka__integrity_counts_what_is_broken(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_text(result_of(f, &services, "egoejo.saka_integrity", "[]", 1, true), "{\"wallets\": 0, \"breaches\": 0}");
+	add_wallets(f, 1, 9, 200, 91);
+	write_rows(f, "UPDATE core_sakawallet SET balance = balance + 1 WHERE user_id < 3");
+	assert_text(result_of(f, &services, "egoejo.saka_integrity", "[]", 2, true), "{\"wallets\": 9, \"breaches\": 2}");
+	assert_int_equal(number(f, "SELECT COUNT(*) FROM egoejo_outbox WHERE name = 'egoejo.critical_alert' AND queue = 'local'"), 2);
+}
+
 #define THREADS 4
 
 struct thread {
@@ -258,6 +269,7 @@ int main(void)
 		CASE(test_jobs_saka__redistribution_says_why_not),
 		CASE(test_jobs_saka__what_is_no_boolean_does_not_compost),
 		CASE(test_jobs_saka__a_failure_leaves_its_row_unfinished_and_may_be_run_again),
+		CASE(test_jobs_saka__integrity_counts_what_is_broken),
 		CASE(test_jobs_saka__many_deliveries_at_once_do_the_work_of_one),
 		CASE(test_jobs_saka__many_beats_at_once_compost_once),
 	};
