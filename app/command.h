@@ -14,13 +14,29 @@
 #include "resilience/redis.h"
 
 /* What a command may take besides --help; a set of bits. OPERAND_…: an argument that it must have. */
-enum { OPTION_MARKDOWN = 1, OPTION_YAML = 2, OPTION_USERNAME = 4, OPTION_EMAIL = 8, OPERAND_USERNAME = 16 };
+enum {
+	OPTION_MARKDOWN = 1,
+	OPTION_YAML = 2,
+	OPTION_USERNAME = 4,
+	OPTION_EMAIL = 8,
+	OPERAND_USERNAME = 16,
+	OPERAND_METHOD = 32,
+	OPTION_CONCURRENCY = 1 << 8,
+	OPTION_QUEUES = 1 << 9,
+	OPTION_NAME = 1 << 10,
+	OPTION_BEAT = 1 << 11,
+	OPTION_EVENTS = 1 << 12,
+};
 
 /* What stood on the command line. Texts are those of argv; NULL: it was not there. */
 struct arguments {
 	unsigned given;       /* the options */
 	const char *username; /* of --username, or the operand */
 	const char *email;
+	const char *method;
+	const char *concurrency;
+	const char *queues;
+	const char *name;
 };
 
 #define COMMAND(name, options, help, usage) int command_##name(const struct arguments *);

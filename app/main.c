@@ -35,8 +35,30 @@ static const struct option command_options[] = {
 	{ "yaml", no_argument, NULL, OPTION_YAML },
 	{ "username", required_argument, NULL, OPTION_USERNAME },
 	{ "email", required_argument, NULL, OPTION_EMAIL },
+	{ "concurrency", required_argument, NULL, OPTION_CONCURRENCY },
+	{ "queues", required_argument, NULL, OPTION_QUEUES },
+	{ "name", required_argument, NULL, OPTION_NAME },
+	{ "beat", no_argument, NULL, OPTION_BEAT },
+	{ "events", no_argument, NULL, OPTION_EVENTS },
 	{ 0 },
 };
+
+#define COMMAND_LETTERS "+hc:Q:n:BE"
+
+/* Celery's letters for what also has a name; no bit is a letter. */
+static int bit_of(int option)
+{
+	static const struct {
+		int letter, bit;
+	} letters[] = {
+		{ 'c', OPTION_CONCURRENCY }, { 'Q', OPTION_QUEUES }, { 'n', OPTION_NAME }, { 'B', OPTION_BEAT }, { 'E', OPTION_EVENTS }
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(letters); i++)
+		if (option == letters[i].letter)
+			return letters[i].bit;
+	return option;
+}
 
 #define COMMAND_NAME_SIZE 24
 
@@ -66,8 +88,17 @@ static void add_command_usage(const struct command *command, struct buf *text)
 		unsigned bit;
 		const char *text;
 	} parts[] = {
-		{ OPTION_MARKDOWN, " [--markdown]" },   { OPTION_YAML, " [--yaml]" },      { OPTION_USERNAME, " [--username NAME]" },
-		{ OPTION_EMAIL, " [--email ADDRESS]" }, { OPERAND_USERNAME, " USERNAME" },
+		{ OPTION_MARKDOWN, " [--markdown]" },
+		{ OPTION_YAML, " [--yaml]" },
+		{ OPTION_USERNAME, " [--username NAME]" },
+		{ OPTION_EMAIL, " [--email ADDRESS]" },
+		{ OPERAND_USERNAME, " USERNAME" },
+		{ OPERAND_METHOD, " METHOD" },
+		{ OPTION_CONCURRENCY, " [-c N]" },
+		{ OPTION_QUEUES, " [-Q QUEUES]" },
+		{ OPTION_NAME, " [-n NAME]" },
+		{ OPTION_BEAT, " [-B]" },
+		{ OPTION_EVENTS, " [-E]" },
 	};
 	char shown[COMMAND_NAME_SIZE];
 
@@ -134,7 +165,30 @@ static int read_operand(const struct command *command, int argc, char **argv, st
 			return refuse(command, "argument missing", "USERNAME");
 		arguments->username = argv[optind++];
 	}
+	if (command->options & OPERAND_METHOD) {
+		if (optind >= argc)
+			return refuse(command, "argument missing", "METHOD");
+		arguments->method = argv[optind++];
+	}
 	return optind < argc ? refuse(command, "unexpected argument", argv[optind]) : EXIT_SUCCESS;
+}
+
+/* An option of this command, its value in optarg. */
+static void take_option(struct arguments *arguments, int option)
+{
+	const struct {
+		int option;
+		const char **value;
+	} values[] = { { OPTION_USERNAME, &arguments->username },
+		       { OPTION_EMAIL, &arguments->email },
+		       { OPTION_CONCURRENCY, &arguments->concurrency },
+		       { OPTION_QUEUES, &arguments->queues },
+		       { OPTION_NAME, &arguments->name } };
+
+	arguments->given |= (unsigned)option;
+	for (size_t i = 0; i < N_ELEMENTS(values); i++)
+		if (option == values[i].option)
+			*values[i].value = optarg;
 }
 
 static int run_command(const struct command *command, int argc, char **argv)
@@ -143,18 +197,14 @@ static int run_command(const struct command *command, int argc, char **argv)
 	int option, status;
 
 	optind = 0; /* GNU: start again on another vector */
-	while ((option = getopt_long(argc, argv, "+h", command_options, NULL)) != -1) {
+	while ((option = bit_of(getopt_long(argc, argv, COMMAND_LETTERS, command_options, NULL))) != -1) {
 		if (option == HELP)
 			return print_help(command);
 		if (option == '?')
 			return refuse(command, NULL, NULL);
 		if (!(command->options & (unsigned)option))
 			return refuse_option(command, option);
-		arguments.given |= (unsigned)option;
-		if (option == OPTION_USERNAME)
-			arguments.username = optarg;
-		if (option == OPTION_EMAIL)
-			arguments.email = optarg;
+		take_option(&arguments, option);
 	}
 	status = read_operand(command, argc, argv, &arguments);
 	return status == EXIT_SUCCESS ? command->run(&arguments) : status;

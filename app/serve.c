@@ -9,25 +9,10 @@
 #include <unistd.h>
 
 #include "app/command.h"
+#include "app/process.h"
 #include "app/sd_notify.h"
 #include "app/service.h"
 #include "base/clock.h"
-
-/* Before any thread exists, so that all inherit the mask. ret_fd is the caller's. */
-static int take_signals(int *ret_fd, struct error *err)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of write, as a full disk is */
-	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 || (*ret_fd = signalfd(-1, &set, SFD_CLOEXEC)) < 0)
-		return error_set(err, ERR_INTERNAL, "cannot watch for signals");
-	return 0;
-}
 
 static void let_interrupt_end_at_once(void)
 {
@@ -81,12 +66,6 @@ static void stop(struct service *service, int signo, int64_t grace_us)
 	          cut ? "stopped, %d answers cut" : "stopped", cut);
 }
 
-static void log_warnings(const struct settings *settings)
-{
-	for (size_t i = 0; i < settings->warnings.n; i++)
-		log_write(LOG_WARNING, "app", "settings.warning", LOG_NO_FIELDS, "%.*s", STR_ARG(settings->warnings.items[i]));
-}
-
 /* Settings are checked and the log is open: from here on the log tells what goes wrong. */
 static int run(struct settings *take_settings, int signals)
 {
@@ -95,7 +74,7 @@ static int run(struct settings *take_settings, int signals)
 	struct error err = { 0 };
 	int r;
 
-	log_warnings(take_settings);
+	process_log_warnings(take_settings);
 	r = service_create(take_settings, &service, &err);
 	if (r < 0) {
 		log_write(LOG_CRITICAL, "app", "start.failed", LOG_NO_FIELDS, "%s", err.text[0] ? err.text : error_name(r));
@@ -121,7 +100,7 @@ int command_serve(const struct arguments *arguments)
 	if (r >= 0)
 		r = settings_check_serving(settings, &err);
 	if (r >= 0)
-		r = take_signals(&signals, &err);
+		r = process_take_signals(&signals, &err);
 	if (r < 0) {
 		settings_destroy(settings);
 		return command_fail(&err);

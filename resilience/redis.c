@@ -215,6 +215,18 @@ bool redis_configured(const struct redis *redis, enum redis_usage usage)
 	return redis->usages[usage].configured;
 }
 
+int redis_database(const struct redis *redis, enum redis_usage usage)
+{
+	int db = redis->usages[usage].url.db;
+
+	return redis_configured(redis, usage) && db > 0 ? db : 0;
+}
+
+const struct redis_url *redis_url_of(const struct redis *redis, enum redis_usage usage)
+{
+	return &redis->usages[usage].url;
+}
+
 bool redis_usable(const struct redis *redis, enum redis_usage usage)
 {
 	return breaker_allows(&redis->usages[usage].breaker, NULL);

@@ -61,6 +61,12 @@ void redis_destroy(struct redis *);
 /* Whether the usage has a Redis at all. */
 bool redis_configured(const struct redis *, enum redis_usage);
 
+/* The number of its database; 0 when it is not configured. */
+int redis_database(const struct redis *, enum redis_usage);
+
+/* Where it is; borrowed. Zeroed when it is not configured. */
+const struct redis_url *redis_url_of(const struct redis *, enum redis_usage);
+
 /* Whether a call would be tried now: configured and closed. One atomic load. */
 bool redis_usable(const struct redis *, enum redis_usage);
 

@@ -16,6 +16,7 @@
 
 #define BROKER_QUEUES_MAX   16
 #define BROKER_QUEUE_SIZE   101 /* a queue's name, with its NUL */
+#define BROKER_TAG_SIZE     256
 #define BROKER_BATCH_MAX    64
 #define BROKER_STEPS        4 /* priorities 0, 3, 6 and 9 have lists of their own */
 #define BROKER_REDELIVERIES 5 /* put back so often, a message goes to the dead letters (tasks.md 8) */
@@ -41,7 +42,7 @@ struct broker_queues {
 struct broker_item {
 	char *bytes; /* NUL-terminated */
 	size_t len;
-	bool held; /* registered in unacked; false: it could not be understood and lies with the dead letters already */
+	char tag[BROKER_TAG_SIZE]; /* by which unacked holds it; empty: it could not be understood and lies with the dead letters */
 };
 
 struct broker_batch {

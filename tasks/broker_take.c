@@ -15,28 +15,28 @@
 /*
  * KEYS: unacked, unacked_index, dead letters, then the lists, all queues of a step before the next step. ARGV: time, most, number
  * of queues, most dead letters, and an item that is in hand already with the number of its list. The reply has three elements for each
- * item: the number of its queue, whether it is registered, the item.
+ * item: the number of its queue, its tag when it is registered, the item.
  */
 static const char take_script[] =
         "local out, n, nq = {}, 0, tonumber(ARGV[3]) "
         "local function bury(key, item, why) "
         "  redis.call('LPUSH', KEYS[3], cjson.encode({reason = why, queue = key, item = item, at = ARGV[1]})) "
         "  redis.call('LTRIM', KEYS[3], 0, ARGV[4]) "
-        "  return 0 "
+        "  return '' "
         "end "
         "local function hold(key, item) "
         "  local ok, m = pcall(cjson.decode, item) "
         "  if not ok or type(m) ~= 'table' then return bury(key, item, 'item is not JSON') end "
         "  local p = m.properties "
         "  local tag, info = type(p) == 'table' and p.delivery_tag, type(p) == 'table' and p.delivery_info "
-        "  if type(tag) ~= 'string' or tag == '' then return bury(key, item, 'no properties.delivery_tag') end "
+        "  if type(tag) ~= 'string' or tag == '' or #tag > 255 then return bury(key, item, 'no properties.delivery_tag') end "
         "  if type(info) ~= 'table' then return bury(key, item, 'no properties.delivery_info') end "
         "  local ex, rk = info.exchange, info.routing_key "
         "  if type(ex) ~= 'string' then ex = '' end "
         "  if type(rk) ~= 'string' then rk = key end "
         "  redis.call('ZADD', KEYS[2], ARGV[1], tag) "
         "  redis.call('HSET', KEYS[1], tag, '[' .. item .. ', ' .. cjson.encode(ex) .. ', ' .. cjson.encode(rk) .. ']') "
-        "  return 1 "
+        "  return tag "
         "end "
         "local function add(i, item) "
         "  n = n + 1 "
@@ -73,13 +73,16 @@ static void rotate(struct broker_queues *queues, size_t served)
 	memcpy(queues->names[queues->n - 1], name, sizeof(name));
 }
 
-static int add_item(struct broker_batch *batch, struct str item, bool held)
+static int add_item(struct broker_batch *batch, struct str item, struct str tag)
 {
 	char *bytes = batch->n < BROKER_BATCH_MAX ? mem_strndup(item.s, item.len) : NULL;
+	struct broker_item *to = &batch->items[batch->n];
 
 	if (!bytes)
 		return ERR_NOMEM;
-	batch->items[batch->n++] = (struct broker_item){ bytes, item.len, held };
+	*to = (struct broker_item){ .bytes = bytes, .len = item.len };
+	snprintf(to->tag, sizeof(to->tag), "%.*s", STR_ARG(tag));
+	batch->n++;
 	return 0;
 }
 
@@ -90,10 +93,10 @@ static int read_batch(struct broker_queues *queues, const struct redis_reply *re
 	int r = 0;
 
 	for (size_t i = 0; i < n && r == 0; i++) {
-		bool held = redis_reply_int(redis_reply_at(reply, i * 3 + 1)) == 1;
+		struct str tag = redis_reply_text(redis_reply_at(reply, i * 3 + 1));
 
 		served = (size_t)redis_reply_int(redis_reply_at(reply, i * 3));
-		r = add_item(ret_batch, redis_reply_text(redis_reply_at(reply, i * 3 + 2)), held);
+		r = add_item(ret_batch, redis_reply_text(redis_reply_at(reply, i * 3 + 2)), tag);
 	}
 	if (queues && served < queues->n)
 		rotate(queues, served);
@@ -161,14 +164,14 @@ int broker_register(struct redis *redis, struct broker_queues *queues, struct st
 /* ---- after a lost reply ---- */
 
 /* An entry of unacked is [envelope, exchange, routing_key]. */
-static int add_entry(struct broker_batch *batch, struct str entry)
+static int add_entry(struct broker_batch *batch, struct str entry, struct str tag)
 {
 	json_t *list = entry.s ? json_loadb(entry.s, entry.len, JSON_ALLOW_NUL, NULL) : NULL;
 	char *text = list ? json_dumps(json_array_get(list, 0), JSON_ENCODE_ANY) : NULL;
 	int r = 0;
 
 	if (text)
-		r = add_item(batch, str_of(text), true);
+		r = add_item(batch, str_of(text), tag);
 	free(text);
 	json_decref(list);
 	return r;
@@ -194,8 +197,8 @@ int broker_recall(struct redis *redis, int64_t taken_at_us, struct broker_batch 
 	call_finish(&c);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < redis_reply_size(reply) && r == 0; i++)
-		r = add_entry(ret_batch, redis_reply_text(redis_reply_at(reply, i)));
+	for (size_t i = 0; i + 1 < redis_reply_size(reply) && r == 0; i += 2)
+		r = add_entry(ret_batch, redis_reply_text(redis_reply_at(reply, i + 1)), redis_reply_text(redis_reply_at(reply, i)));
 	redis_replies_free(&reply, 1);
 	return r;
 }

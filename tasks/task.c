@@ -258,7 +258,7 @@ enum task_outcome task_execute(struct task_run *run)
 	enum task_outcome outcome;
 
 	run->max_retries = run->policy->max_retries;
-	run->soft_deadline_us = clock_monotonic_us() + run->policy->soft_limit_s * US_PER_S;
+	run->soft_deadline_us = clock_monotonic_us() + (run->soft_limit_us ? run->soft_limit_us : run->policy->soft_limit_s * US_PER_S);
 	buf_clear(&run->result);
 	if (!bind(run))
 		return TASK_FAILED;

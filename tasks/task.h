@@ -79,6 +79,8 @@ struct task_run {
 	int max_retries;             /* as the policy says; the job may say otherwise before it asks for one */
 	bool from_beat;              /* beat asked for it: its message has the header celery_beat_task */
 	const atomic_bool *stop;     /* set when the process ends and what runs should hurry; NULL: never */
+	int64_t soft_limit_us;       /* 0: as the policy says */
+	const atomic_bool *given_up; /* set when its end has been told without it (hard limit): no effect may be committed; NULL: never */
 	int64_t outbox_id;           /* local workers: the row, deleted in the transaction of the effects; NULL_INT: none */
 	/* set by task_execute and the job */
 	json_t *arguments;        /* by name, defaults filled in; freed by task_run_finish */

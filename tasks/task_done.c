@@ -36,6 +36,8 @@ static int commit_once(struct db_conn *db, void *arg)
 		if (r >= 0)
 			r = note_done(db, c);
 	}
+	if (r >= 0 && run->given_up && atomic_load(run->given_up))
+		return ERR_TIMEOUT; /* it has been told as failed */
 	if (r < 0 || run->outbox_id == NULL_INT)
 		return r;
 	return outbox_delete(db, run->outbox_id); /* it goes with the effects, so that they cannot be had twice */

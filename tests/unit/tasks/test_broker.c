@@ -93,7 +93,7 @@ static struct message item(struct fixture *f, size_t i)
 	struct message m = { 0 };
 
 	assert_int_equal(message_parse((struct str){ f->batch.items[i].bytes, f->batch.items[i].len }, &m, NULL), 0);
-	assert_true(f->batch.items[i].held);
+	assert_true(str_is(m.tag, f->batch.items[i].tag));
 	return m;
 }
 
@@ -216,7 +216,7 @@ static void test_broker__what_cannot_be_held_is_kept(void **state)
 	take(f, 10);
 	assert_int_equal(f->batch.n, N_ELEMENTS(bad) + 1);
 	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
-		assert_false(f->batch.items[i].held);
+		assert_string_equal(f->batch.items[i].tag, "");
 	assert_taken(f, N_ELEMENTS(bad), "a");
 	assert_int_equal(held(f), 1);
 	assert_int_equal(ASK(f, STR("LLEN"), STR(BROKER_DEAD)), N_ELEMENTS(bad));

@@ -1,0 +1,89 @@
+/* What becomes of a message that came: a job, a failure (unknown task), or a dead letter. */
+#include "base/clock.h"
+#include "tasks/worker_impl.h"
+
+#define SHOWN_BYTES 200 /* of what cannot be understood */
+
+static void log_bad(const struct broker_item *item, const char *why)
+{
+	log_write(LOG_ERROR, "tasks.worker", "task.malformed",
+	          LOG_FIELDS(LOG_VIEW("item", ((struct str){ item->bytes, item->len < SHOWN_BYTES ? item->len : SHOWN_BYTES }))),
+	          "a message that cannot be understood was moved to " BROKER_DEAD ": %s", why);
+}
+
+static void bury(struct worker *w, const struct broker_item *item, const char *why)
+{
+	broker_bury(w->redis, str_of(item->tag), str_of(w->config.queues.names[0]), (struct str){ item->bytes, item->len }, why);
+	log_bad(item, why);
+}
+
+/* A task that nobody here can run: it is failed, as Celery's worker does (tasks.md 7.4, 7). */
+static void refuse_unknown(struct worker *w, struct job *j)
+{
+	struct task_error error = result_error("celery.exceptions", "NotRegistered", "%.*s", STR_ARG(j->message.task));
+
+	worker_end_failure(w, j, &error, false);
+	jobs_free(j);
+}
+
+/* Ready, or waiting for its time; without memory to wait it is run too early rather than not at all. */
+static void hold(struct worker *w, struct job *j)
+{
+	bool known;
+
+	events_task_received(w->events, &j->message);
+	pthread_mutex_lock(&w->lock);
+	known = j->message.redelivered && jobs_find_tag(w, j->tag);
+	if (!known)
+		jobs_add(w, j);
+	if (!known && j->message.eta.us != NULL_TIME.us && j->message.eta.us > clock_now().us)
+		(void)jobs_make_waiting(w, j, j->message.eta.us);
+	pthread_mutex_unlock(&w->lock);
+	if (known)
+		jobs_free(j); /* it is held already: its other delivery ends both */
+}
+
+static void accept_item(struct worker *w, const struct broker_item *item)
+{
+	struct error why = { 0 };
+	struct message m;
+	struct job *j;
+	int r;
+
+	if (!*item->tag) {
+		log_bad(item, "no delivery tag");
+		return;
+	}
+	r = message_parse((struct str){ item->bytes, item->len }, &m, &why);
+	if (r == ERR_INVALID)
+		bury(w, item, why.text);
+	j = r < 0 ? NULL : jobs_new(&m, item->tag);
+	if (!j)
+		return; /* without memory it stays registered, and comes back by the sweep */
+	if (!j->message.queue.len)
+		j->message.queue = str_of(w->config.queues.names[0]);
+	j->policy = worker_find_task(w, j->message.task);
+	if (!j->policy)
+		refuse_unknown(w, j);
+	else
+		hold(w, j);
+}
+
+static bool is_held(struct worker *w, const char *tag)
+{
+	bool held;
+
+	pthread_mutex_lock(&w->lock);
+	held = jobs_find_tag(w, tag);
+	pthread_mutex_unlock(&w->lock);
+	return held;
+}
+
+void worker_accept(struct worker *w, struct broker_batch *batch, bool recalled)
+{
+	for (size_t i = 0; i < batch->n; i++)
+		if (!recalled || !is_held(w, batch->items[i].tag))
+			accept_item(w, &batch->items[i]);
+	atomic_fetch_add(&w->taken, (int64_t)batch->n);
+	broker_batch_finish(batch);
+}

@@ -1,0 +1,323 @@
+/*
+ * The thread that takes. While there is room it asks the queues by a script, which takes and registers in one step; when they are
+ * empty it waits in BRPOP on a connection of its own. A take whose reply was lost is looked up again by its time of delivery, once
+ * Redis answers, and once more a little later.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "tasks/worker_impl.h"
+
+#define DOWN_MS         100 /* between two looks at a Redis that is away */
+#define IDLE_MS         1000
+#define RECALL_AGAIN_US (10 * US_PER_S)
+#define PUT_BACK_US     (5 * US_PER_S) /* a draining worker tries that long */
+
+/* A take that may have happened. */
+struct doubt {
+	int64_t taken_at_us;
+	int64_t again_at_us; /* monotonic */
+	int times;
+};
+
+/* What BRPOP handed over and Redis could not be told yet. */
+struct loose {
+	char *list, *item; /* owned; NULL: none */
+	size_t list_len, item_len;
+	int64_t taken_at_us;
+};
+
+struct taker {
+	struct worker *worker;
+	struct redis_waiter *waiter;
+	struct broker_queues queues;
+	uint64_t queues_version;
+	int64_t last_us; /* the last time of delivery: no two are the same */
+	struct doubt doubts[DOUBTS_MAX];
+	size_t n_doubts;
+	struct loose loose;
+	struct broker_batch batch;
+	int64_t drain_until_us; /* monotonic; 0: not draining */
+	bool declared;
+};
+
+void worker_wake(struct worker *w)
+{
+	uint64_t one = 1;
+
+	while (write(w->wake_fd, &one, sizeof(one)) < 0)
+		if (errno != EINTR)
+			break;
+}
+
+/* ---- taking ---- */
+
+static int64_t next_time(struct taker *t)
+{
+	int64_t now = clock_now().us;
+
+	t->last_us = now > t->last_us ? now : t->last_us + 1;
+	return t->last_us;
+}
+
+static void add_doubt(struct taker *t, int64_t taken_at_us)
+{
+	if (t->n_doubts == DOUBTS_MAX)
+		memmove(&t->doubts[0], &t->doubts[1], --t->n_doubts * sizeof(t->doubts[0]));
+	t->doubts[t->n_doubts++] = (struct doubt){ .taken_at_us = taken_at_us };
+}
+
+static void look_up_doubts(struct taker *t)
+{
+	for (size_t i = 0; i < t->n_doubts; i++) {
+		struct doubt *d = &t->doubts[i];
+
+		if (clock_monotonic_us() < d->again_at_us)
+			continue;
+		if (broker_recall(t->worker->redis, d->taken_at_us, &t->batch) < 0)
+			return;
+		worker_accept(t->worker, &t->batch, true);
+		d->again_at_us = clock_monotonic_us() + RECALL_AGAIN_US;
+		if (++d->times == 2)
+			*d = t->doubts[--t->n_doubts];
+	}
+}
+
+/* How many came; negative: Redis is away. */
+static int take(struct taker *t, size_t room)
+{
+	int64_t taken_at_us = next_time(t);
+	int r = broker_take(t->worker->redis, &t->queues, room, taken_at_us, &t->batch);
+	int n = (int)t->batch.n;
+
+	if (r < 0) {
+		add_doubt(t, taken_at_us);
+		worker_accept(t->worker, &t->batch, true); /* what there was memory for */
+		return r;
+	}
+	atomic_store(&t->worker->last_take_us, clock_monotonic_us());
+	worker_accept(t->worker, &t->batch, false);
+	return n;
+}
+
+static void wait_in_redis(struct taker *t)
+{
+	struct redis_command command;
+	struct broker_wait wait;
+
+	if (broker_wait_begin(&t->queues, &wait, &command) == 0)
+		redis_waiter_send(t->waiter, &command, BROKER_WAIT_US);
+	broker_wait_finish(&wait);
+}
+
+static void drop_loose(struct loose *l)
+{
+	free(l->list);
+	free(l->item);
+	*l = (struct loose){ 0 };
+}
+
+/* Registers what BRPOP handed over. */
+static void register_loose(struct taker *t)
+{
+	struct loose *l = &t->loose;
+
+	if (broker_register(t->worker->redis, &t->queues, (struct str){ l->list, l->list_len }, (struct str){ l->item, l->item_len },
+	                    l->taken_at_us, &t->batch) < 0)
+		return;
+	drop_loose(l);
+	worker_accept(t->worker, &t->batch, false);
+}
+
+static void hear_waiter(struct taker *t)
+{
+	struct redis_reply *reply;
+	int r = redis_waiter_receive(t->waiter, &reply);
+	struct str list, item;
+
+	if (r == ERR_TIMEOUT)
+		log_write(LOG_WARNING, "tasks.worker", "worker.deaf", LOG_NO_FIELDS,
+		          "the connection that waits for tasks went silent: another one is made");
+	if (r <= 0)
+		return;
+	atomic_store(&t->worker->last_take_us, clock_monotonic_us());
+	list = redis_reply_size(reply) == 2 ? redis_reply_text(redis_reply_at(reply, 0)) : (struct str){ NULL, 0 };
+	item = list.s ? redis_reply_text(redis_reply_at(reply, 1)) : list;
+	if (item.s)
+		t->loose = (struct loose){ mem_strndup(list.s, list.len), mem_strndup(item.s, item.len), list.len, item.len, next_time(t) };
+	redis_replies_free(&reply, 1);
+	if (t->loose.item)
+		register_loose(t);
+}
+
+/* ---- turns ---- */
+
+/* Control may have changed what is consumed. */
+static void follow_queues(struct taker *t)
+{
+	struct worker *w = t->worker;
+
+	pthread_mutex_lock(&w->lock);
+	if (t->queues_version != w->queues_version) {
+		t->queues = w->queues;
+		t->queues_version = w->queues_version;
+		t->declared = false;
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void reconnect(struct taker *t)
+{
+	if (!atomic_exchange(&t->worker->reconnect, false))
+		return;
+	redis_waiter_destroy(t->waiter);
+	t->waiter = redis_waiter_create(t->worker->redis, REDIS_TASKS);
+}
+
+/* Looks for work; the time until the next look, in milliseconds. */
+static int look(struct taker *t, size_t room)
+{
+	struct worker *w = t->worker;
+
+	if (t->waiter && redis_waiter_pending(t->waiter)) {
+		hear_waiter(t);
+		return redis_waiter_pending(t->waiter) ? IDLE_MS / 4 : 0;
+	}
+	if (!redis_usable(w->redis, REDIS_TASKS)) {
+		t->declared = false; /* it may come back empty */
+		return DOWN_MS;
+	}
+	if (t->loose.item)
+		register_loose(t);
+	look_up_doubts(t);
+	if (!t->declared)
+		t->declared = broker_declare(w->redis, &t->queues) == 0;
+	if (!room || t->loose.item)
+		return room ? DOWN_MS : IDLE_MS;
+	if (!t->queues.n) {
+		atomic_store(&w->last_take_us, clock_monotonic_us());
+		return IDLE_MS;
+	}
+	if (take(t, room) != 0 || !t->waiter)
+		return t->waiter ? 0 : DOWN_MS;
+	wait_in_redis(t);
+	return redis_waiter_pending(t->waiter) ? IDLE_MS / 4 : DOWN_MS;
+}
+
+static void sleep_until_needed(struct taker *t, int ms, int64_t due_at_us)
+{
+	struct pollfd p[2] = { { .fd = t->worker->wake_fd, .events = POLLIN }, { .fd = -1, .events = POLLIN } };
+	int64_t due_ms = due_at_us == INT64_MAX ? IDLE_MS : (due_at_us - clock_now().us) / US_PER_MS + 1;
+	uint64_t calls;
+
+	if (t->waiter)
+		p[1].fd = redis_waiter_fd(t->waiter);
+	if (due_ms < ms)
+		ms = due_ms < 0 ? 0 : (int)due_ms;
+	if (ms && poll(p, 2, ms) > 0 && (p[0].revents & POLLIN) && read(t->worker->wake_fd, &calls, sizeof(calls)) < 0)
+		return; /* somebody else has read it */
+}
+
+static void turn(struct taker *t)
+{
+	struct worker *w = t->worker;
+	int64_t due_at_us;
+	size_t room;
+	int ms;
+
+	atomic_store(&w->taker_pulse_us, clock_monotonic_us());
+	reconnect(t);
+	follow_queues(t);
+	pthread_mutex_lock(&w->lock);
+	room = jobs_room(w);
+	pthread_mutex_unlock(&w->lock);
+	ms = look(t, room);
+	pthread_mutex_lock(&w->lock);
+	due_at_us = jobs_ripen(w, clock_now().us);
+	pthread_mutex_unlock(&w->lock);
+	sleep_until_needed(t, ms, due_at_us);
+}
+
+/* ---- the end ---- */
+
+/* The next job that waits or is ready, out of all lists; NULL: there is none. */
+static struct job *pick_idle(struct worker *w)
+{
+	struct job *j;
+
+	pthread_mutex_lock(&w->lock);
+	TAILQ_FOREACH(j, &w->all, all)
+	if (j->state != JOB_RUNNING)
+		break;
+	if (j)
+		jobs_remove(w, j);
+	pthread_mutex_unlock(&w->lock);
+	return j;
+}
+
+/* In the order in which they came, the last one first: each goes in front of those that go before. */
+static void put_back_idle(struct taker *t)
+{
+	struct worker *w = t->worker;
+	struct jobs backward = TAILQ_HEAD_INITIALIZER(backward);
+	struct job *j;
+	size_t left = 0;
+
+	while ((j = pick_idle(w)))
+		TAILQ_INSERT_HEAD(&backward, j, all);
+	while ((j = TAILQ_FIRST(&backward))) {
+		int r = worker_put_back(w, j);
+
+		if (r < 0 && clock_monotonic_us() < t->drain_until_us) {
+			usleep(DOWN_MS * 1000);
+			continue;
+		}
+		left += r < 0;
+		TAILQ_REMOVE(&backward, j, all);
+		jobs_free(j);
+	}
+	if (left)
+		log_write(LOG_WARNING, "tasks.worker", "worker.not_put_back", LOG_FIELDS(LOG_INT("messages", (int64_t)left)),
+		          "Redis is away: what waited comes back after the visibility timeout");
+}
+
+static void drain(struct taker *t)
+{
+	t->drain_until_us = clock_monotonic_us() + PUT_BACK_US;
+	while (t->waiter && redis_waiter_pending(t->waiter) && clock_monotonic_us() < t->drain_until_us) {
+		hear_waiter(t);
+		if (redis_waiter_pending(t->waiter))
+			sleep_until_needed(t, IDLE_MS / 4, INT64_MAX);
+	}
+	while (t->loose.item && clock_monotonic_us() < t->drain_until_us) {
+		register_loose(t);
+		if (t->loose.item)
+			usleep(DOWN_MS * 1000);
+	}
+	put_back_idle(t);
+	if (t->loose.item)
+		log_write(LOG_ERROR, "tasks.worker", "worker.lost", LOG_NO_FIELDS,
+		          "Redis went away between handing a message over and its registration: only its outbox knows it now");
+	drop_loose(&t->loose);
+}
+
+void *worker_take(void *arg)
+{
+	struct taker t = { .worker = arg };
+	struct worker *w = arg;
+
+	t.waiter = redis_waiter_create(w->redis, REDIS_TASKS);
+	while (!atomic_load(&w->draining))
+		turn(&t);
+	drain(&t);
+	redis_waiter_destroy(t.waiter);
+	atomic_store(&w->taker_done, true);
+	w->config.on_change(w->config.arg);
+	return NULL;
+}
