@@ -116,11 +116,13 @@ static void describe(struct buf *b, struct instant cutoff, double rate)
 	buf_add_char(b, '}');
 }
 
-static int compost_part(struct db_conn *db, const struct db_param *params, const struct heap *heap)
+static int compost_part(struct db_conn *db, const struct db_param *params, const struct heap *heap, struct saka_watching *watching)
 {
 	int r = note_part(db, params, heap);
 
-	return r < 0 ? r : debit_part(db, params, heap);
+	if (r == 0)
+		r = debit_part(db, params, heap);
+	return r < 0 ? r : saka_watch_part(db, watching);
 }
 
 static int compost_wallets(struct db_conn *db, struct saka_compost *c, struct instant now)
@@ -129,12 +131,12 @@ static int compost_wallets(struct db_conn *db, struct saka_compost *c, struct in
 	const struct settings *s = c->settings;
 	struct instant cutoff = { now.us - s->saka_compost_inactivity_days * DAY_US };
 	struct saka_part part = SAKA_FIRST_PART;
-	int64_t alerts = SAKA_ALERTS_MAX;
-	int r;
+	struct saka_watching watching;
+	int r = c->dry_run ? 0 : saka_watch_begin(db, &watching);
 
 	describe(&metadata, cutoff, s->saka_compost_rate);
-	if (metadata.failed)
-		return ERR_NOMEM;
+	if (r < 0 || metadata.failed)
+		return r < 0 ? r : ERR_NOMEM;
 	while ((r = saka_next_part(db, &part)) == 1) {
 		const struct db_param params[] = { DB_INT(part.after),
 			                           DB_INT(part.last),
@@ -148,9 +150,7 @@ static int compost_wallets(struct db_conn *db, struct saka_compost *c, struct in
 
 		r = count_part(db, params, &heap);
 		if (r == 0 && !c->dry_run && heap.wallets > 0)
-			r = compost_part(db, params, &heap);
-		if (r == 0 && !c->dry_run && heap.wallets > 0)
-			r = saka_watch_part(db, &part, (struct str)STR("compost"), now, &alerts);
+			r = compost_part(db, params, &heap, &watching);
 		if (r < 0)
 			return r;
 		c->wallets_affected += heap.wallets;

@@ -24,10 +24,16 @@ int saka_next_part(struct db_conn *, struct saka_part *);
 /* What a change of many wallets must do to as many rows as were counted; ERR_INTERNAL when it did not, else errors of db_execute. */
 int saka_change(struct db_conn *, const struct db_statement *, const struct db_param *, size_t n, int64_t wallets);
 
-/*
- * In a closure, after the wallets of a part have changed, their rows having this reason and time: as saka_watch of each of them;
- * *alerts is how many may still be asked for. Errors of alert_ask and db_select.
- */
-int saka_watch_part(struct db_conn *, const struct saka_part *, struct str reason, struct instant at, int64_t *alerts);
+/* Watching a change of many wallets: zeroed, then saka_watch_begin before it, saka_watch_part after each part of it. */
+struct saka_watching {
+	int64_t since;  /* the last row of core_sakatransaction that has been looked at */
+	int64_t alerts; /* that may still be asked for */
+};
+
+/* In a closure; errors of db_select. */
+int saka_watch_begin(struct db_conn *, struct saka_watching *);
+
+/* In a closure: as saka_watch of each wallet that has got a row since. Errors of alert_ask and db_select. */
+int saka_watch_part(struct db_conn *, struct saka_watching *);
 
 #endif

@@ -142,29 +142,39 @@ int saka_watch(struct db_conn *db, int64_t user_id, const struct saka_wallet *af
 	return r;
 }
 
-int saka_watch_part(struct db_conn *db, const struct saka_part *part, struct str reason, struct instant at, int64_t *alerts)
+static int last_row(struct db_conn *db, int64_t *ret_id)
 {
-	static const struct db_statement find = { "SELECT $cols" FROM_WALLETS
-		                                  "JOIN core_sakatransaction t ON t.user_id = w.user_id WHERE w.id > $1 AND w.id <= $2 AND "
-		                                  "t.reason = $3 AND t.created_at = $4 AND (t.amount > $5 OR " BROKEN
-		                                  ") ORDER BY w.id LIMIT $6",
-		                                  &changed_row };
+	return db_select_int(db, "SELECT COALESCE(MAX(id), 0) FROM core_sakatransaction", DB_NO_PARAMS, ret_id);
+}
+
+int saka_watch_begin(struct db_conn *db, struct saka_watching *w)
+{
+	w->alerts = SAKA_ALERTS_MAX;
+	return last_row(db, &w->since);
+}
+
+/* What is newer than the newest is what this transaction has written: it sees nobody else's. */
+int saka_watch_part(struct db_conn *db, struct saka_watching *w)
+{
+	static const struct db_statement find = {
+		"SELECT $cols" FROM_WALLETS
+		"JOIN core_sakatransaction t ON t.user_id = w.user_id WHERE t.id > $1 AND (t.amount > $2 OR " BROKEN
+		") ORDER BY t.id LIMIT $3",
+		&changed_row
+	};
 	struct db_rows suspects = { NULL, 0 };
 	struct arena arena;
 	int r;
 
-	if (*alerts <= 0)
+	if (w->alerts <= 0)
 		return 0;
 	arena_init(&arena, ARENA_MAX_BYTES);
-	r = db_select(
-	        db, &find,
-	        DB_PARAMS(DB_INT(part->after), DB_INT(part->last), DB_TEXT(reason), DB_TIME(at), DB_INT(SAKA_MASSIVE), DB_INT(*alerts)),
-	        &arena, &suspects);
+	r = db_select(db, &find, DB_PARAMS(DB_INT(w->since), DB_INT(SAKA_MASSIVE), DB_INT(w->alerts)), &arena, &suspects);
 	if (r == 0)
 		r = tell_all(db, &suspects, METHOD_CHANGE);
-	*alerts -= (int64_t)suspects.n;
+	w->alerts -= (int64_t)suspects.n;
 	arena_finish(&arena);
-	return r;
+	return r < 0 ? r : last_row(db, &w->since);
 }
 
 /* ---- the sweep ---- */

@@ -101,7 +101,8 @@ static int count_eligible(struct db_conn *db, int64_t activity, struct crowd *re
 
 #define ELIGIBLE "id > $1 AND id <= $2 AND total_harvested >= $3"
 
-static int credit_part(struct db_conn *db, const struct saka_part *part, int64_t activity, int64_t each, struct instant now)
+static int credit_part(struct db_conn *db, const struct saka_part *part, int64_t activity, int64_t each, struct instant now,
+                       int64_t *credited)
 {
 	static const char count[] = "SELECT COUNT(*) FROM core_sakawallet WHERE " ELIGIBLE;
 	static const struct db_statement note = {
@@ -114,28 +115,35 @@ static int credit_part(struct db_conn *db, const struct saka_part *part, int64_t
 		"$4, updated_at = $5 WHERE " ELIGIBLE
 	};
 	const struct db_param params[] = { DB_INT(part->after), DB_INT(part->last), DB_INT(activity), DB_INT(each), DB_TIME(now) };
-	int64_t wallets;
+	int64_t wallets = 0;
 	int r = db_select_int(db, count, params, 3, &wallets);
 
 	if (r == 0)
 		r = saka_change(db, &note, params, N_ELEMENTS(params), wallets);
-	return r < 0 ? r : saka_change(db, &credit, params, N_ELEMENTS(params), wallets);
+	if (r == 0)
+		r = saka_change(db, &credit, params, N_ELEMENTS(params), wallets);
+	*credited += wallets;
+	return r;
 }
 
-static int credit_all(struct db_conn *db, int64_t activity, int64_t each, struct instant now)
+/* As many as were counted, or nothing is done. */
+static int credit_all(struct db_conn *db, int64_t activity, const struct saka_share *share, struct instant now)
 {
 	struct saka_part part = SAKA_FIRST_PART;
-	int64_t alerts = SAKA_ALERTS_MAX;
-	int r;
+	struct saka_watching watching;
+	int64_t credited = 0;
+	int r = saka_watch_begin(db, &watching);
 
+	if (r < 0)
+		return r;
 	while ((r = saka_next_part(db, &part)) == 1) {
-		r = credit_part(db, &part, activity, each, now);
+		r = credit_part(db, &part, activity, share->per_wallet, now, &credited);
 		if (r == 0)
-			r = saka_watch_part(db, &part, (struct str)STR("silo_redistribution"), now, &alerts);
+			r = saka_watch_part(db, &watching);
 		if (r < 0)
 			return r;
 	}
-	return r;
+	return r == 0 && credited != share->eligible_wallets ? ERR_INTERNAL : r;
 }
 
 static int debit_silo(struct db_conn *db, int64_t amount, struct instant now)
@@ -186,7 +194,7 @@ static int share_held(struct db_conn *db, int64_t activity, double rate, struct 
 		return 0;
 	if (crowd.richest > SAKA_COUNT_MAX - s->per_wallet)
 		return ERR_LIMIT;
-	r = credit_all(db, activity, s->per_wallet, now);
+	r = credit_all(db, activity, s, now);
 	return r < 0 ? r : debit_silo(db, s->redistributed, now);
 }
 

@@ -24,6 +24,10 @@ static void test_saka_silo__nothing_is_shared_without_a_reason(void **state)
 	assert_int_equal(share(f, &rules, 0.05).outcome, SAKA_SHARE_NO_WALLETS);
 	add_wallets(f, 1, 6, 10, 1);
 	assert_int_equal(share(f, &active, 0.05).outcome, SAKA_SHARE_NO_WALLETS);
+	active.saka_silo_redis_min_wallet_activity = 11;
+	assert_int_equal(share(f, &active, 0.05).outcome, SAKA_SHARE_NO_WALLETS);
+	active.saka_silo_redis_min_wallet_activity = 10; /* just enough */
+	assert_int_equal(share(f, &active, 0.05).outcome, SAKA_SHARE_TOO_LITTLE);
 	assert_int_equal(share(f, &rules, 0.05).outcome, SAKA_SHARE_TOO_LITTLE);
 	assert_int_equal(share(f, &rules, 0.05).eligible_wallets, 6);
 	assert_int_equal(share(f, &rules, 0.05).total_before, 100);
