@@ -20,6 +20,7 @@
 
 #define QUEUED_MAX     1000
 #define REPLY_EXPIRE_S "60"
+#define BIND_AGAIN_US  (200 * US_PER_MS)
 
 struct letter {
 	STAILQ_ENTRY(letter) next;
@@ -40,20 +41,25 @@ struct control {
 	struct letters letters;
 	size_t n;
 	bool bind, stopping;
+	bool live; /* has been heard to listen */
 };
+
+#define FIRST_LIVE_US (2 * US_PER_S)
 
 /* ---- the binding ---- */
 
-static void call_binding(struct control *c, const char *command)
+/* 0, or negative: Redis is away. */
+static int call_binding(struct control *c, const char *command)
 {
 	const struct redis_command commands[] = {
 		REDIS_COMMAND(str_of(command), STR(BINDING PIDBOX), str_of(c->member)),
 		REDIS_COMMAND(str_of(command), STR(BINDING_TWIN PIDBOX), str_of(c->member)),
 	};
 	struct redis_reply *replies[2];
+	int r = redis_call(c->worker->redis, REDIS_TASKS, NULL, "control", commands, 2, replies);
 
-	redis_call(c->worker->redis, REDIS_TASKS, NULL, "control", commands, 2, replies);
 	redis_replies_free(replies, 2);
+	return r;
 }
 
 /* ---- requests ---- */
@@ -210,32 +216,55 @@ static void free_letter(struct letter *letter)
 	free(letter);
 }
 
+/*
+ * With the lock: until there is something to do. A binding that could not be made is tried again: when the mailbox is heard again, the
+ * usage is about to close, and not closed yet.
+ */
+static void await_work(struct control *c, bool binding_failed)
+{
+	struct timespec until = clock_wait_until(BIND_AGAIN_US);
+
+	while (!c->stopping && STAILQ_EMPTY(&c->letters) && (!c->bind || binding_failed)) {
+		if (!c->bind)
+			pthread_cond_wait(&c->changed, &c->lock);
+		else if (pthread_cond_timedwait(&c->changed, &c->lock, &until) != 0)
+			return;
+	}
+}
+
+static struct letter *take_letter(struct control *c)
+{
+	struct letter *letter = STAILQ_FIRST(&c->letters);
+
+	if (letter) {
+		STAILQ_REMOVE_HEAD(&c->letters, next);
+		c->n--;
+	}
+	return letter;
+}
+
 static void *run(void *arg)
 {
 	struct control *c = arg;
+	bool binding_failed = false;
 
 	pthread_mutex_lock(&c->lock);
 	while (!c->stopping) {
-		struct letter *letter = STAILQ_FIRST(&c->letters);
-		bool bind = c->bind;
+		struct letter *letter;
+		bool bind;
 
-		if (!letter && !bind) {
-			pthread_cond_wait(&c->changed, &c->lock);
-			continue;
-		}
+		await_work(c, binding_failed);
+		letter = take_letter(c);
+		bind = c->bind;
 		c->bind = false;
-		if (letter) {
-			STAILQ_REMOVE_HEAD(&c->letters, next);
-			c->n--;
-		}
 		pthread_mutex_unlock(&c->lock);
-		if (bind)
-			call_binding(c, "SADD");
+		binding_failed = bind && call_binding(c, "SADD") < 0;
 		if (letter) {
 			read_letter(c, letter);
 			free_letter(letter);
 		}
 		pthread_mutex_lock(&c->lock);
+		c->bind |= binding_failed;
 	}
 	pthread_mutex_unlock(&c->lock);
 	return NULL;
@@ -272,15 +301,29 @@ static void on_state(bool live, int64_t client_id, void *arg)
 	(void)client_id;
 	pthread_mutex_lock(&c->lock);
 	c->bind |= live;
-	pthread_cond_signal(&c->changed);
+	c->live |= live;
+	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);
 }
 
 /* ---- life ---- */
 
+/* Whoever has been told that the worker is ready may ask it something: it listens by then, if there is a Redis. */
+static void await_live(struct control *c)
+{
+	struct timespec until = clock_wait_until(FIRST_LIVE_US);
+
+	pthread_mutex_lock(&c->lock);
+	while (!c->live && redis_usable(c->worker->redis, REDIS_TASKS))
+		if (pthread_cond_timedwait(&c->changed, &c->lock, &until) != 0)
+			break;
+	pthread_mutex_unlock(&c->lock);
+}
+
 struct control *control_create(struct worker *w)
 {
 	struct control *c = mem_alloc(sizeof(*c));
+	pthread_condattr_t attributes;
 	const char *channels[1];
 	struct subscription_config config = { .usage = REDIS_TASKS,
 		                              .name = "control",
@@ -295,14 +338,19 @@ struct control *control_create(struct worker *w)
 	c->worker = w;
 	STAILQ_INIT(&c->letters);
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_cond_init(&c->changed, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
 	snprintf(c->channel, sizeof(c->channel), "/%d." PIDBOX, redis_database(w->redis, REDIS_TASKS));
 	snprintf(c->member, sizeof(c->member), SEPARATOR SEPARATOR "%s." PIDBOX, w->name);
 	channels[0] = c->channel;
 	c->runs = pthread_create(&c->thread, NULL, run, c) == 0;
 	c->subscription = c->runs ? subscription_create(w->redis, &config) : NULL;
-	if (c->subscription)
+	if (c->subscription) {
+		await_live(c);
 		return c;
+	}
 	control_destroy(c);
 	return NULL;
 }

@@ -61,6 +61,7 @@ static void tick(void *arg)
 		complete_slots(w);
 	if (w->n_unsent)
 		worker_send_unsent(w);
+	log_flush(); /* the log promises its lines within 100 ms */
 }
 
 /* ---- heartbeats ---- */

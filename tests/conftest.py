@@ -136,6 +136,28 @@ def start_server(folder, new_database):
 
 
 @pytest.fixture
+def start_worker(folder, new_database):
+    """start_worker(redis, *options, wait, **settings) → Server: egoejo worker with the tasks of the interop checks."""
+    started = []
+
+    def start(redis, *options, wait=True, database="empty", **settings):
+        settings.setdefault("DATABASE_URL", database if "://" in database else new_database(database))
+        settings.setdefault("REDIS_URL", getattr(redis, "url", redis))
+        settings.setdefault("INTEROP_TASKS", "1")
+        started.append(Server(folder, settings, command=("worker", *options)))
+        if wait:
+            started[-1].wait_event("worker.ready", 30)
+        return started[-1]
+
+    yield start
+    for worker in started:
+        if worker.process.poll() is None:
+            worker.stop()
+        else:
+            worker.check_output()
+
+
+@pytest.fixture
 def server(start_server):
     """A server on an empty database, without Redis."""
     return start_server()

@@ -2,7 +2,8 @@
 A TCP proxy that fails on command, between the program and a server.
 
 Modes: pass; silent (accepts, swallows, never answers); reset (cuts the answer after its first bytes with RST);
-drip (one byte of the answer every 100 ms); deaf (a connection that has subscribed gets nothing any more, the others do);
+drip (one byte of the answer every 100 ms); deaf (a connection that has subscribed gets nothing any more, the others do; and
+so one that waits in BRPOP);
 refuse (no listener, and what was open is reset). A change counts at once, for connections that are open too.
 deafen() makes those deaf that have subscribed by now, and no others.
 """
@@ -86,7 +87,7 @@ class Proxy:
         client, server = pair
         try:
             while data := client.recv(65536):
-                if b"SUBSCRIBE" in data.upper():
+                if b"SUBSCRIBE" in data.upper() or b"BRPOP" in data:
                     self._subscribed.add(pair)
                 if self.mode != "silent":
                     server.sendall(data)

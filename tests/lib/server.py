@@ -51,12 +51,12 @@ def run(*arguments, folder=None, timeout=60, **settings):
 
 class Server:
     """
-    egoejo serve, as its own process. Waits are on its log lines: a thread reads them as they come.
+    egoejo serve (or another command that stays), as its own process. Waits are on its log lines: a thread reads them as they come.
 
     Ended by stop (a signal, the exit status checked); teardown calls it for tests that do not.
     """
 
-    def __init__(self, folder, settings, wrapper=(), pass_fds=(), binary=None):
+    def __init__(self, folder, settings, wrapper=(), pass_fds=(), binary=None, command=("serve",)):
         self.folder = str(folder)
         self.settings = environment(**settings)
         self.log_path = os.path.join(self.folder, f"server-{time.monotonic_ns()}.log")
@@ -65,7 +65,7 @@ class Server:
         self.secrets = [KEY]
         self._news = threading.Condition()
         self._ended = False
-        self.process = subprocess.Popen([*wrapper, binary or BINARY, "serve"], env=self.settings, cwd=self.folder, stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*wrapper, binary or BINARY, *command], env=self.settings, cwd=self.folder, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=pass_fds)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
