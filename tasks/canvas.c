@@ -39,7 +39,7 @@ struct follower *followers_add(struct followers *f)
 
 static int leave_out(const struct cause *c, const char *what)
 {
-	log_write(LOG_WARNING, "tasks.worker", "task.follower_left_out", LOG_FIELDS(LOG_VIEW("task_id", c->message->id)),
+	log_write(LOG_WARNING, "tasks.worker", "task.follower_left_out", LOG_FIELDS(LOG_VIEW("id", c->message->id)),
 	          "what should follow %.*s is left out: %s", STR_ARG(c->message->task), what);
 	return 0;
 }

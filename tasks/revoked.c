@@ -77,7 +77,7 @@ static void forget_first(struct revoked *r)
 
 static void forget_old(struct revoked *r)
 {
-	while (r->n && (r->n == REVOKED_MAX || clock_monotonic_us() >= r->ring[r->first].until_us))
+	while (r->n && clock_monotonic_us() >= r->ring[r->first].until_us)
 		forget_first(r);
 }
 
@@ -91,12 +91,15 @@ static bool has(struct revoked *r, struct str id)
 
 static bool add(struct revoked *r, struct str id)
 {
-	size_t at = (r->first + r->n) % REVOKED_MAX;
 	int *chain = chain_of(r, id.s, id.len);
 	char *copy = mem_strndup(id.s, id.len);
+	size_t at;
 
 	if (!copy)
 		return false;
+	if (r->n == REVOKED_MAX)
+		forget_first(r);
+	at = (r->first + r->n) % REVOKED_MAX;
 	r->ring[at] = (struct entry){ copy, id.len, clock_monotonic_us() + KEPT_US, *chain };
 	*chain = (int)at;
 	r->n++;

@@ -1,5 +1,6 @@
 /* What becomes of a message that came: a job, a failure (unknown task), or a dead letter. */
 #include "base/clock.h"
+#include "tasks/report.h"
 #include "tasks/worker_impl.h"
 
 #define SHOWN_BYTES 200 /* of what cannot be understood */
@@ -23,6 +24,7 @@ static void refuse_unknown(struct worker *w, struct job *j)
 	struct task_error error = result_error("celery.exceptions", "NotRegistered", "%.*s", STR_ARG(j->message.task));
 
 	worker_end_failure(w, j, &error, false);
+	task_report_lost(j->message.task, j->message.id, "worker", "no such task");
 	jobs_free(j);
 }
 

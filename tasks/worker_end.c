@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "tasks/report.h"
 #include "tasks/worker_impl.h"
 
 #define RESULT_KEPT_US (60 * US_PER_S)
@@ -29,7 +30,7 @@ static struct ending *create(const struct job *j)
 	struct ending *e = mem_alloc(sizeof(*e));
 
 	if (!e) {
-		log_write(LOG_ERROR, "tasks.worker", "task.lost_result", LOG_FIELDS(LOG_VIEW("task_id", j->message.id)), "out of memory");
+		log_write(LOG_ERROR, "tasks.worker", "task.lost_result", LOG_FIELDS(LOG_VIEW("id", j->message.id)), "out of memory");
 		return NULL;
 	}
 	snprintf(e->tag, sizeof(e->tag), "%s", j->tag);
@@ -93,7 +94,7 @@ static void drop_result(struct ending *e)
 {
 	if (!e->result.len || clock_monotonic_us() - e->born_us < RESULT_KEPT_US)
 		return;
-	log_write(LOG_ERROR, "tasks.worker", "task.result_dropped", LOG_FIELDS(LOG_STR("task_id", e->id)),
+	log_write(LOG_ERROR, "tasks.worker", "task.result_dropped", LOG_FIELDS(LOG_STR("id", e->id)),
 	          "the result could not be stored for 60 s and is dropped");
 	buf_finish(&e->result);
 }
@@ -136,11 +137,12 @@ void worker_send_unsent(struct worker *w)
 
 /* ---- the ends ---- */
 
-static void log_end(enum log_level level, const struct job *j, const char *event, const char *text, const struct task_error *error)
+/* Ends that no run came to; those of a run are told by task_report. */
+static void log_end(enum log_level level, const struct job *j, const char *event, const char *text)
 {
-	log_write(level, "tasks.worker", event,
-	          LOG_FIELDS(LOG_VIEW("task", j->message.task), LOG_VIEW("task_id", j->message.id), LOG_INT("retries", j->message.retries),
-	                     LOG_STR("error", error ? error->message : NULL)),
+	log_write(level, "tasks", event,
+	          LOG_FIELDS(LOG_VIEW("task", j->message.task), LOG_VIEW("id", j->message.id), LOG_INT("retries", j->message.retries),
+	                     LOG_STR("where", "worker")),
 	          "%.*s %s", STR_ARG(j->message.task), text);
 }
 
@@ -151,13 +153,12 @@ void worker_end_success(struct worker *w, struct job *j, struct str value, int64
 
 	result.value = value;
 	if (canvas_is_chord(&j->message))
-		log_end(LOG_WARNING, j, "task.chord", "is part of a chord, which is not counted here", NULL);
+		log_end(LOG_WARNING, j, "task.chord", "is part of a chord, which is not counted here");
 	if (e) {
 		canvas_after_success(&j->message, value, &e->followers);
 		write_result(e, j, result);
 	}
 	worker_tell(w, e);
-	log_end(LOG_INFO, j, "task.succeeded", "succeeded", NULL);
 	events_task_succeeded(w->events, &j->message, value, runtime_us);
 }
 
@@ -173,7 +174,6 @@ void worker_end_failure(struct worker *w, struct job *j, const struct task_error
 		write_result(e, j, result);
 	}
 	worker_tell(w, e);
-	log_end(LOG_ERROR, j, "task.failed", "failed", error);
 	events_task_error(w->events, "task-failed", &j->message, error, with_traceback);
 }
 
@@ -196,7 +196,6 @@ void worker_end_retry(struct worker *w, struct job *j, const struct task_error *
 	result.with_traceback = true;
 	write_result(e, j, result);
 	worker_tell(w, e);
-	log_end(LOG_WARNING, j, "task.retried", "is tried again later", error);
 	events_task_error(w->events, "task-retried", &j->message, error, true);
 }
 
@@ -207,14 +206,14 @@ void worker_end_revoked(struct worker *w, struct job *j, const char *why)
 
 	result.error = &error;
 	worker_tell(w, ending_create(j, &result));
-	log_end(LOG_INFO, j, "task.revoked", why, NULL);
+	log_end(LOG_INFO, j, "task.revoked", why);
 	events_task_revoked(w->events, &j->message, false, strcmp(why, "expired") == 0);
 }
 
 void worker_end_done_before(struct worker *w, struct job *j)
 {
 	worker_tell(w, create(j));
-	log_end(LOG_INFO, j, "task.done_before", "was delivered again, and had been done", NULL);
+	log_end(LOG_INFO, j, "task.done_before", "was delivered again, and had been done");
 }
 
 struct ending *worker_give_up(struct worker *w, struct job *j, const struct task_error *error, bool terminated)
@@ -228,8 +227,10 @@ struct ending *worker_give_up(struct worker *w, struct job *j, const struct task
 		return NULL;
 	if (!terminated)
 		canvas_after_failure(&j->message, &e->followers);
-	log_end(terminated ? LOG_WARNING : LOG_ERROR, j, "task.given_up", "does not end in time, or was terminated: it is left to itself",
-	        error);
+	if (terminated)
+		log_end(LOG_WARNING, j, "task.terminated", "was terminated: it is left to itself");
+	else
+		task_report_lost(j->message.task, j->message.id, "worker", "the hard limit has passed: it is left to itself");
 	if (terminated)
 		events_task_revoked(w->events, &j->message, true, false);
 	else

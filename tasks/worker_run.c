@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "tasks/report.h"
 #include "tasks/worker_impl.h"
 
 #define ARENA_BYTES ((size_t)256 * 1024 * 1024)
@@ -117,6 +118,7 @@ static void end(struct worker *w, struct job *j, struct task_run *run, enum task
 		worker_end_retry(w, j, &run->error, run->retry_after_s);
 	else
 		worker_end_failure(w, j, &run->error, true);
+	task_report(run, outcome, runtime_us, "worker");
 }
 
 static void execute(struct worker *w, struct slot *slot, struct job *j)

@@ -87,8 +87,8 @@ def test_priorities_and_several_queues(redis_server, start_worker, queues):
     for n in range(3):
         queues.send("interop.echo", n, task_id=f"mail{n}", queue="mail")
     worker = start_worker(redis_server, "-c", "1", "--queues", "celery, mail")
-    worker.wait_event("task.succeeded", task_id="p9")
-    order = [event["task_id"] for event in worker.events("task.succeeded")]
+    worker.wait_event("task.succeeded", id="p9")
+    order = [event["id"] for event in worker.events("task.succeeded")]
     assert order == ["p0", "mail0", "mail1", "mail2", "p3", "p6", "p9"]
 
 
