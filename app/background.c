@@ -5,14 +5,21 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "resilience/monitor.h"
+#include "resilience/redis.h"
+#include "tasks/beat.h"
 #include "tasks/relay.h"
 
 #define STUCK_US      (10 * US_PER_S) /* longer than any write may take */
-#define ABANDONED_MAX 8               /* runs that went on beyond their hard limit: each keeps a thread */
+#define BEAT_STUCK_US (30 * US_PER_S) /* it sleeps for five seconds, and may then wait for the database */
+#define PROBE_US      (500 * US_PER_MS)
+#define ABANDONED_MAX 8 /* runs that went on beyond their hard limit: each keeps a thread */
 
 struct background {
 	struct task_services services;
 	struct relay *relay;
+	struct beat *beat;
+	struct monitor *database;
 };
 
 bool probe_add_check(struct buf *verbose, const char *name, bool good)
@@ -46,14 +53,48 @@ int background_start(const struct task_services *services, struct background **r
 	return start_relay(b, err);
 }
 
+bool background_beats_here(const struct task_services *services)
+{
+	struct str beat = str_of(services->settings->beat);
+
+	if (str_is(beat, "auto"))
+		return !services->redis || !redis_configured(services->redis, REDIS_TASKS);
+	return str_is(beat, "on");
+}
+
+int background_start_beat(struct background *b, struct error *err)
+{
+	int r = beat_create(b->services.db, NULL, 0, &b->beat, err);
+
+	return r < 0 ? r : beat_start(b->beat, err);
+}
+
+static void look_after(void *arg)
+{
+	struct background *b = arg;
+
+	log_flush();
+	db_probe(b->services.db);
+}
+
+int background_watch_database(struct background *b, struct error *err)
+{
+	b->database = monitor_create("database");
+	if (!b->database || monitor_watch(b->database, PROBE_US, look_after, b) < 0 || monitor_start(b->database) < 0)
+		return error_set(err, ERR_INTERNAL, "cannot start the monitor thread");
+	return 0;
+}
+
 void background_drain(struct background *b, int64_t deadline_us)
 {
-	relay_drain(b->relay, deadline_us);
+	beat_stop(b->beat);
+	if (b->relay)
+		relay_drain(b->relay, deadline_us);
 }
 
 void background_finish(struct background *b)
 {
-	int jobs = relay_finish(b->relay);
+	int jobs = b->relay ? relay_finish(b->relay) : 0;
 
 	if (jobs)
 		log_write(LOG_WARNING, "app", "tasks.cut", LOG_FIELDS(LOG_INT("jobs", jobs)),
@@ -66,6 +107,8 @@ bool background_destroy(struct background *b)
 		return true;
 	if (relay_destroy(b->relay) > 0)
 		return false;
+	beat_destroy(b->beat);
+	monitor_destroy(b->database);
 	free(b);
 	return true;
 }
@@ -75,5 +118,7 @@ bool background_alive(const struct background *b, struct buf *verbose)
 	bool relay = probe_add_check(verbose, "relay", relay_pulse_age_us(b->relay) < STUCK_US);
 	bool workers = probe_add_check(verbose, "local-workers", relay_abandoned(b->relay) <= ABANDONED_MAX);
 
-	return relay && workers;
+	bool beat = !b->beat || probe_add_check(verbose, "beat", beat_pulse_age_us(b->beat) < BEAT_STUCK_US);
+
+	return relay && workers && beat;
 }

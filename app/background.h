@@ -1,6 +1,6 @@
 /*
- * What works behind the requests: the relay with its local workers. The wiring that `serve`, `worker` and `beat` share. Main thread,
- * but for background_alive.
+ * What works behind the requests: the relay with its local workers, and beat. The wiring that `serve`, `worker` and `beat` share.
+ * Main thread, but for background_alive.
  */
 #ifndef APP_BACKGROUND_H
 #define APP_BACKGROUND_H
@@ -12,7 +12,16 @@ struct background;
 /* Makes and starts it, the caller's also when half-made; services is copied, what it points to must live on. Errors as relay_start. */
 int background_start(const struct task_services *, struct background **ret_background, struct error *err);
 
-/* As relay_drain. */
+/* Whether BEAT wants the schedule in the process that serves: on, or auto without Redis. */
+bool background_beats_here(const struct task_services *);
+
+/* Starts beat too. Errors as beat_start. */
+int background_start_beat(struct background *, struct error *err);
+
+/* Looks after the database (db_probe) and the log on a thread of its own, for processes that have no other that does. ERR_INTERNAL. */
+int background_watch_database(struct background *, struct error *err);
+
+/* As relay_drain; beat enqueues nothing any more. */
 void background_drain(struct background *, int64_t deadline_us);
 
 /* As relay_finish: logs how many jobs were cut. */

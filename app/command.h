@@ -21,6 +21,7 @@ enum {
 	OPTION_EMAIL = 8,
 	OPERAND_USERNAME = 16,
 	OPERAND_METHOD = 32,
+	OPERAND_ID = 64, /* may be left out */
 	OPTION_CONCURRENCY = 1 << 8,
 	OPTION_QUEUES = 1 << 9,
 	OPTION_NAME = 1 << 10,
@@ -34,6 +35,7 @@ struct arguments {
 	const char *username; /* of --username, or the operand */
 	const char *email;
 	const char *method;
+	const char *id;
 	const char *concurrency;
 	const char *queues;
 	const char *name;

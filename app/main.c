@@ -94,6 +94,7 @@ static void add_command_usage(const struct command *command, struct buf *text)
 		{ OPTION_EMAIL, " [--email ADDRESS]" },
 		{ OPERAND_USERNAME, " USERNAME" },
 		{ OPERAND_METHOD, " METHOD" },
+		{ OPERAND_ID, " [ID]" },
 		{ OPTION_CONCURRENCY, " [-c N]" },
 		{ OPTION_QUEUES, " [-Q QUEUES]" },
 		{ OPTION_NAME, " [-n NAME]" },
@@ -170,6 +171,8 @@ static int read_operand(const struct command *command, int argc, char **argv, st
 			return refuse(command, "argument missing", "METHOD");
 		arguments->method = argv[optind++];
 	}
+	if ((command->options & OPERAND_ID) && optind < argc)
+		arguments->id = argv[optind++];
 	return optind < argc ? refuse(command, "unexpected argument", argv[optind]) : EXIT_SUCCESS;
 }
 

@@ -278,8 +278,10 @@ static int start_hub(struct service *s, struct error *err)
 static int start_background(struct service *s, struct error *err)
 {
 	const struct task_services services = { .settings = s->settings, .db = s->db, .cache = s->cache, .redis = s->redis };
+	int r;
 
-	return background_start(&services, &s->background, err);
+	r = background_start(&services, &s->background, err);
+	return r < 0 || !background_beats_here(&services) ? r : background_start_beat(s->background, err);
 }
 
 static int start_server(struct service *s, struct error *err)

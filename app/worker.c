@@ -11,13 +11,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "app/background.h"
 #include "app/command.h"
+#include "app/parts.h"
 #include "app/process.h"
 #include "app/sd_notify.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "cache/cache.h"
 #include "tasks/worker.h"
 
 #define LOOK_MS   1000
@@ -25,13 +24,8 @@
 #define HOST_SIZE 65
 
 struct process {
-	struct settings *settings;
+	struct parts parts;
 	const struct arguments *arguments;
-	struct db *db;
-	struct redis *redis;
-	struct cache *cache;
-	struct background *background;
-	struct task_services services;
 	struct worker *worker;
 	char name[WORKER_NAME_SIZE];
 	int signals, changed; /* a signalfd, an eventfd */
@@ -48,47 +42,15 @@ static void on_change(void *arg)
 
 /* ---- making ---- */
 
-static int start_database(struct process *p, struct error *err)
+static int start_parts(struct process *p, struct error *err)
 {
-	CLEANUP(buf_finish) struct buf differences = BUF_EMPTY;
-	enum schema_state state = SCHEMA_EMPTY;
-	int r = command_open_database(p->settings, p->settings->migrate_on_start, &p->db, err);
+	int r = parts_start(&p->parts, err);
 
 	if (r < 0)
 		return r;
-	if (p->settings->migrate_on_start && !db_read_only(p->db))
-		return command_migrate_schema(p->db, &state, &differences, err);
-	r = command_inspect_schema(p->db, &state, &differences, err);
-	if (r == 0 && state != SCHEMA_CURRENT)
-		return error_set(err, ERR_SCHEMA, "%s lacks tables of this version: run egoejo migrate", db_shown_url(p->db));
-	return r;
-}
-
-static int start_redis(struct process *p, struct error *err)
-{
-	struct cache_config config = { .max_bytes = (size_t)p->settings->cache_local_max_bytes,
-		                       .max_entries = (size_t)p->settings->cache_local_max_entries };
-	char warning[200] = "";
-	int r = command_create_redis(p->settings, &p->redis, warning, err);
-
-	if (r < 0)
-		return r;
-	if (*warning)
-		log_write(LOG_WARNING, "app", "settings.warning", LOG_NO_FIELDS, "%s", warning);
-	if (!redis_configured(p->redis, REDIS_TASKS))
+	if (!redis_configured(p->parts.redis, REDIS_TASKS))
 		return error_set(err, ERR_CONFIG, "a worker needs Redis: set REDIS_URL or CELERY_BROKER_URL");
-	config.redis = p->redis;
-	p->cache = cache_create(&config);
-	if (!p->cache)
-		return error_set(err, ERR_NOMEM, "out of memory");
-	r = redis_start(p->redis, err);
-	return r < 0 ? r : cache_start(p->cache, err);
-}
-
-static int start_background(struct process *p, struct error *err)
-{
-	p->services = (struct task_services){ .settings = p->settings, .db = p->db, .cache = p->cache, .redis = p->redis };
-	return background_start(&p->services, &p->background, err);
+	return p->arguments->given & OPTION_BEAT ? background_start_beat(p->parts.background, err) : 0;
 }
 
 /* -n: a name with a host, or Celery's %h for the host. */
@@ -106,7 +68,7 @@ static void make_name(struct process *p)
 
 static int read_concurrency(const struct process *p, struct error *err)
 {
-	int64_t n = p->settings->celery_concurrency;
+	int64_t n = p->parts.settings->celery_concurrency;
 
 	if (p->arguments->concurrency && (!str_to_uint(str_of(p->arguments->concurrency), &n) || n < 1 || n > 256))
 		return error_set(err, ERR_CONFIG, "--concurrency=%.40s: 1 to 256", p->arguments->concurrency);
@@ -115,7 +77,7 @@ static int read_concurrency(const struct process *p, struct error *err)
 
 static int start_worker(struct process *p, struct error *err)
 {
-	struct worker_config config = { .services = &p->services, .name = p->name, .on_change = on_change, .arg = p };
+	struct worker_config config = { .services = &p->parts.services, .name = p->name, .on_change = on_change, .arg = p };
 	const char *queues = p->arguments->queues ? p->arguments->queues : "celery";
 
 	config.concurrency = read_concurrency(p, err);
@@ -123,14 +85,14 @@ static int start_worker(struct process *p, struct error *err)
 		return config.concurrency;
 	if (worker_read_queues(queues, &config.queues) < 0)
 		return error_set(err, ERR_CONFIG, "--queues=%.100s: 1 to %d names of up to 100 characters", queues, BROKER_QUEUES_MAX);
-	config.send_events = p->settings->celery_send_events || (p->arguments->given & OPTION_EVENTS);
+	config.send_events = p->parts.settings->celery_send_events || (p->arguments->given & OPTION_EVENTS);
 	make_name(p);
 	return worker_create(&config, &p->worker, err);
 }
 
 static int start_all(struct process *p, struct error *err)
 {
-	int (*const steps[])(struct process *, struct error *) = { start_database, start_redis, start_background, start_worker };
+	int (*const steps[])(struct process *, struct error *) = { start_parts, start_worker };
 	int r = 0;
 
 	p->changed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -167,7 +129,7 @@ static void serve(struct process *p)
 	sd_notify_send("READY=1");
 	while (!wait_for_signal(p, LOOK_MS) && !worker_wants_end(p->worker)) {
 		log_flush();
-		if (worker_pulse_age_us(p->worker) < STUCK_US && background_alive(p->background, NULL))
+		if (worker_pulse_age_us(p->worker) < STUCK_US && background_alive(p->parts.background, NULL))
 			sd_notify_send("WATCHDOG=1");
 	}
 }
@@ -191,20 +153,14 @@ static bool finish(struct process *p)
 /* False: something runs on, and nothing that it uses may be freed. */
 static bool destroy(struct process *p, bool at_once)
 {
-	int64_t grace_us = at_once ? 0 : p->settings->shutdown_grace_s * US_PER_S;
+	int64_t grace_us = at_once ? 0 : p->parts.settings->shutdown_grace_s * US_PER_S;
 
-	if (p->background)
-		background_drain(p->background, clock_monotonic_us() + grace_us);
+	parts_drain(&p->parts, clock_monotonic_us() + grace_us);
 	if (!worker_destroy(p->worker))
 		return false;
-	if (p->background)
-		background_finish(p->background);
-	if (!background_destroy(p->background))
+	parts_finish(&p->parts);
+	if (!parts_destroy(&p->parts))
 		return false;
-	cache_destroy(p->cache);
-	redis_destroy(p->redis);
-	db_close(p->db);
-	settings_destroy(p->settings);
 	if (p->changed >= 0)
 		close(p->changed);
 	return true;
@@ -216,7 +172,7 @@ static int run(struct process *p)
 	bool warm;
 	int r;
 
-	process_log_warnings(p->settings);
+	process_log_warnings(p->parts.settings);
 	r = start_all(p, &err);
 	if (r < 0) {
 		log_write(LOG_CRITICAL, "app", "start.failed", LOG_NO_FIELDS, "%s", err.text[0] ? err.text : error_name(r));
@@ -239,17 +195,17 @@ int command_worker(const struct arguments *arguments)
 	struct error err = { 0 };
 	int r;
 
-	r = command_load_settings(&p.settings, &err);
+	r = command_load_settings(&p.parts.settings, &err);
 	if (r >= 0)
-		r = settings_check_serving(p.settings, &err);
+		r = settings_check_serving(p.parts.settings, &err);
 	if (r >= 0)
 		r = process_take_signals(&signals, &err);
 	if (r < 0) {
-		settings_destroy(p.settings);
+		settings_destroy(p.parts.settings);
 		return command_fail(&err);
 	}
 	p.signals = signals;
-	log_init(p.settings->resolved_log_format, p.settings->log_level, STDERR_FILENO);
+	log_init(p.parts.settings->resolved_log_format, p.parts.settings->log_level, STDERR_FILENO);
 	r = run(&p);
 	log_write(LOG_INFO, "app", "worker.stopped", LOG_NO_FIELDS, "stopped");
 	log_flush();

@@ -219,6 +219,15 @@ static int derive_database_url(struct settings *s)
 	return s->resolved_database_url ? 0 : ERR_NOMEM;
 }
 
+static int check_beat(const struct settings *s, struct error *err)
+{
+	struct str beat = str_of(s->beat);
+
+	if (str_is(beat, "on") || str_is(beat, "off") || str_is(beat, "auto"))
+		return 0;
+	return settings_refuse(err, "BEAT", beat, "on, off or auto is allowed");
+}
+
 static int derive_log_format(struct settings *s, bool terminal, struct error *err)
 {
 	struct str format = str_of(s->log_format);
@@ -307,6 +316,8 @@ int settings_derive(struct settings *s, bool terminal, struct error *err)
 
 	derive_threads(s);
 	r = derive_log_format(s, terminal, err);
+	if (r == 0)
+		r = check_beat(s, err);
 	if (r == 0)
 		r = check_trusted_proxies(s, err);
 	if (r == 0)

@@ -282,16 +282,24 @@ void beat_wake(struct beat *b)
 	pthread_mutex_unlock(&b->lock);
 }
 
-void beat_destroy(struct beat *b)
+void beat_stop(struct beat *b)
 {
-	if (!b)
+	if (!b || !b->started)
 		return;
 	pthread_mutex_lock(&b->lock);
 	b->stopping = true;
 	pthread_cond_signal(&b->changed);
 	pthread_mutex_unlock(&b->lock);
-	if (b->started)
-		pthread_join(b->thread, NULL);
+	pthread_join(b->thread, NULL);
+	b->started = false;
+	atomic_store(&b->pulse_us, INT64_MAX);
+}
+
+void beat_destroy(struct beat *b)
+{
+	if (!b)
+		return;
+	beat_stop(b);
 	db_disconnect(b->conn);
 	pthread_mutex_destroy(&b->lock);
 	pthread_cond_destroy(&b->changed);
@@ -302,5 +310,7 @@ void beat_destroy(struct beat *b)
 
 int64_t beat_pulse_age_us(const struct beat *b)
 {
-	return clock_monotonic_us() - atomic_load(&b->pulse_us);
+	int64_t pulse_us = atomic_load(&b->pulse_us);
+
+	return pulse_us == INT64_MAX ? 0 : clock_monotonic_us() - pulse_us;
 }

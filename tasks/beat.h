@@ -27,10 +27,13 @@ int beat_start(struct beat *, struct error *err);
 /* Looks at the clock now rather than at the next due time. Any thread. */
 void beat_wake(struct beat *);
 
-/* Ends the thread, frees. NULL is fine. */
+/* Ends the thread: nothing is enqueued any more. NULL is fine. */
+void beat_stop(struct beat *);
+
+/* beat_stop, and frees. NULL is fine. */
 void beat_destroy(struct beat *);
 
-/* Age of the last turn, for /livez. Any thread. */
+/* Age of the last turn, for /livez; none after beat_stop. Any thread. */
 int64_t beat_pulse_age_us(const struct beat *);
 
 /* ---- the rule ---- */

@@ -28,11 +28,11 @@ def environment(**settings):
     """
     Only what a test names: nothing of the developer's own environment reaches the program. None takes a default away.
     Nothing is throttled unless a test says DISABLE_THROTTLE_FOR_TESTS="0"; no background task is run unless it says
-    TASKS_LOCAL_WORKERS="2", so that what requests enqueue can be looked at.
+    TASKS_LOCAL_WORKERS="2", and nothing enqueued by beat (BEAT="on"), so that what requests enqueue can be looked at.
     """
     env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     env.update(DJANGO_SECRET_KEY=KEY, DEBUG="1", HOST="127.0.0.1", PORT="0", LOG_FORMAT="json", DISABLE_THROTTLE_FOR_TESTS="1",
-               TASKS_LOCAL_WORKERS="0")
+               TASKS_LOCAL_WORKERS="0", BEAT="off")
     for name, value in settings.items():
         if value is None:
             env.pop(name, None)
