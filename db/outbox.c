@@ -1,5 +1,7 @@
 #include "db/outbox.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/random.h"
 #include "db/outbox_lease.h"
@@ -20,6 +22,8 @@ int outbox_put(struct db_conn *db, const struct outbox_task *task)
 	if (r < 0)
 		return r;
 	uuid_add_dashes(hex, id);
+	if (task->ret_id)
+		memcpy(task->ret_id, id, sizeof(id));
 	row.task_id = str_of(hex);
 	row.queue = str_of(task->queue ? task->queue : TASK_QUEUE);
 	r = task_message_write(&envelope, &TASK_MESSAGE(.name = row.name, .id = str_of(id), .args = task->args.text, .queue = row.queue,

@@ -13,6 +13,7 @@ struct outbox_task {
 	struct json_text args; /* JSON array of the positional arguments; absent: [] */
 	const char *queue;     /* NULL: celery; "local": it never leaves for Redis */
 	bool from_beat;
+	char *ret_id; /* NULL, or room of UUID_TEXT_SIZE: gets the id that the task was given */
 	bool durable; /* changes the database or sends mail: kept until its result is known */
 };
 

@@ -12,11 +12,11 @@ from lib.world import World
 
 # Every parameter that some route reads; each is tried on every GET.
 QUERY_NAMES = ["page", "page_size", "status", "category", "q", "mine", "help_request", "hours", "metric_type", "level", "resolved", "limit", "format",
-               "token", "ordering", "search"]
+               "token", "ordering", "search", "type", "projet_id", "content_id"]
 # Filters that must find nothing when they are asked for what does not exist.
 FILTERS = [("/api/contents/", "status", "results"), ("/api/contents/", "category", None), ("/api/help-requests/", "status", "results"),
            ("/api/monitoring/alerts/list/", "level", "alerts"), ("/api/monitoring/metrics/stats/", "metric_type", "stats"),
-           ("/api/projets/search/", "q", "results"), ("/api/contents/export/json/", "status", None)]
+           ("/api/projets/search/", "q", "results"), ("/api/projets/semantic-search/", "q", "results"), ("/api/contents/export/json/", "status", None)]
 HEADERS = ["Authorization", "X-Admin-Token", "X-Forwarded-For", "X-Forwarded-Proto", "User-Agent", "Accept", "Accept-Language", "Accept-Encoding", "Origin",
            "Referer", "Cookie", "If-None-Match", "If-Modified-Since", "Range", "X-Request-Id", "X-CSRFToken", "X-HTTP-Method-Override", "Forwarded"]
 PATIENCE = 9  # seconds; the payloads that sleep would take ten

@@ -29,7 +29,7 @@ BLIND = ("/api/auth/login/",)
 # Files that need not be there.
 FILES = ("/media/", "/api/docs/")
 # What a plain GET needs to be a good one.
-QUERIES = {"/api/projets/search/": "?q=projet"}
+QUERIES = {"/api/projets/search/": "?q=projet", "/api/projets/semantic-search/": "?q=projet", "/api/projets/semantic-suggestions/": "?projet_id=1"}
 # Only for whose object it is, and for staff (realtime.md 1, 2 and 5): here it is nobody's.
 MANAGED = {f"{method} /api/polls/{{id}}/" for method in ("PUT", "PATCH", "DELETE")} | {f"POST /api/polls/{{id}}/{word}/" for word in ("open", "close")}
 MANAGED |= {f"{method} /api/chat/{family}/{{id}}/" for method in ("PUT", "PATCH", "DELETE") for family in ("threads", "messages")}

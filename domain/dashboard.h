@@ -1,0 +1,33 @@
+/*
+ * What somebody has brought about, in four numbers that are kept in a row of his own. Source: projects.md 7; tasks.md 1, 1.1;
+ * database.md impact_dashboard.
+ */
+#ifndef DOMAIN_DASHBOARD_H
+#define DOMAIN_DASHBOARD_H
+
+#include "cache/cache.h"
+#include "db/db.h"
+
+#define DASHBOARD_REFRESH_TASK "core.tasks.update_impact_dashboard_metrics" /* user_id */
+
+struct dashboard {
+	double total_contributions; /* euros */
+	int64_t projects_supported; /* of the cagnottes contributed to; none counts as one */
+	int64_t cagnottes_contributed;
+	int64_t intentions_submitted; /* under the account's address, exactly */
+	struct instant last_updated;
+};
+
+/*
+ * The row, made when it is missing and worked out anew when it is more than an hour old. One that is more than a minute old is
+ * answered as it is, and a task asked to refresh it, once a minute. Not inside a closure; errors of db_write and outbox_put.
+ */
+int dashboard_read(struct db_conn *, struct cache *, struct redis_budget *, int64_t user_id, struct dashboard *ret_dashboard);
+
+/* Works the row out now, in a transaction of its own. ERR_NOT_FOUND: no such user; errors of db_write. */
+int dashboard_refresh(struct db_conn *, int64_t user_id, struct dashboard *ret_dashboard);
+
+/* What it says to its owner, in French; static. */
+const char *dashboard_message(const struct dashboard *);
+
+#endif
