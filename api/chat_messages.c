@@ -220,16 +220,13 @@ void chat_messages_change(struct request *req)
 void chat_messages_delete(struct request *req)
 {
 	struct chat_message message;
-	bool deleted;
 	int64_t id;
 	int r = ERR_NOT_FOUND;
 
 	if (str_to_uint(req->params[0], &id))
-		r = chat_message_delete(req->worker->db, &req->arena, req->caller, id, &message, &deleted);
+		r = chat_message_delete(req->worker->db, &req->arena, req->caller, id, &message);
 	if (r < 0)
 		reply_error(req, r);
-	else if (deleted)
-		announce_and_reply(req, 204, &message, LIVE_NOT_NEW);
 	else
-		reply_empty(req, 204);
+		announce_and_reply(req, 204, &message, LIVE_NOT_NEW);
 }

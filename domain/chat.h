@@ -185,10 +185,9 @@ int chat_message_update(struct db_conn *, struct arena *, const struct account *
                         struct chat_message *ret_message);
 
 /*
- * Marks a message as deleted; its text is kept for moderation. *ret_deleted is false when it was deleted before: nothing has
- * happened. ERR_NOT_FOUND; ERR_FORBIDDEN (chat_message_may_change).
+ * Marks a message as deleted, now, also when it was deleted before; its text is kept for moderation. ERR_NOT_FOUND;
+ * ERR_FORBIDDEN (chat_message_may_change).
  */
-int chat_message_delete(struct db_conn *, struct arena *, const struct account *caller, int64_t id, struct chat_message *ret_message,
-                        bool *ret_deleted);
+int chat_message_delete(struct db_conn *, struct arena *, const struct account *caller, int64_t id, struct chat_message *ret_message);
 
 #endif

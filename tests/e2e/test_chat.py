@@ -342,7 +342,9 @@ def test_a_deleted_message_says_nothing_any_more(world):
     for seen in (world.get(path, "other"), world.get("messages/", "other")["results"][0], world.get("messages/?limit=5", "staff")["results"][0]):
         assert seen["is_deleted"] is True and seen["content"] == "" and seen["attachment"] is None and instant(seen["deleted_at"])
     assert world.ask("DELETE", path).status == 204
-    assert world.get(path) == seen and len(world.entries("chat_message_delete")) == 1
+    again = world.get(path)
+    assert {**again, "deleted_at": seen["deleted_at"]} == seen and instant(again["deleted_at"]) > instant(seen["deleted_at"])
+    assert len(world.entries("chat_message_delete")) == 2
     for method in ("PUT", "PATCH"):
         answer = world.ask(method, path, "ordinary", {"thread": world.thread, "content": "x"})
         assert answer.status == 400 and list(answer.json) == ["detail"]

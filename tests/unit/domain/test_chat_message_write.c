@@ -118,15 +118,14 @@ static void test_chat_message_write__who_may_not_change_it(void **state)
 {
 	struct fixture *f = *state;
 	struct chat_message m = { .id = 5 };
-	bool deleted = true;
 
 	add_pair(f);
 	add_message(f, 11, THREAD, 1, 5);
 	assert_int_equal(update(f, &two, 11, (struct chat_message_in){ .content = TEXT("x") }, &m), ERR_FORBIDDEN);
 	assert_int_equal(update(f, &staff, 11, (struct chat_message_in){ .content = TEXT("x") }, &m), ERR_NOT_FOUND);
 	assert_int_equal(update(f, &one, UNKNOWN, (struct chat_message_in){ .content = TEXT("x") }, &m), ERR_NOT_FOUND);
-	assert_int_equal(chat_message_delete(f->conn, &f->arena, &two, 11, &m, &deleted), ERR_FORBIDDEN);
-	assert_int_equal(chat_message_delete(f->conn, &f->arena, &three, 11, &m, &deleted), ERR_NOT_FOUND);
+	assert_int_equal(chat_message_delete(f->conn, &f->arena, &two, 11, &m), ERR_FORBIDDEN);
+	assert_int_equal(chat_message_delete(f->conn, &f->arena, &three, 11, &m), ERR_NOT_FOUND);
 	assert_int_equal(m.id, 5);
 	assert_int_equal(NUMBER("SELECT count(*) FROM core_auditlog"), 0);
 	write_rows(f, "DELETE FROM core_chatmembership WHERE user_id = 1"); /* the author himself, once he is out */
@@ -143,21 +142,19 @@ static void test_chat_message_write__delete_keeps_the_row(void **state)
 	struct fixture *f = *state;
 	struct chat_message m;
 	struct instant first;
-	bool deleted = false;
 
 	add_pair(f);
 	add_message(f, 11, THREAD, 1, 5);
-	assert_ok(chat_message_delete(f->conn, &f->arena, &one, 11, &m, &deleted));
-	assert_true(deleted && m.is_deleted);
+	assert_ok(chat_message_delete(f->conn, &f->arena, &one, 11, &m));
+	assert_true(m.is_deleted);
 	assert_text(m.content, "");
 	first = m.deleted_at;
 	assert_true(first.us != NULL_TIME.us);
 	assert_int_equal(NUMBER("SELECT count(*) FROM core_chatmessage WHERE content = 'Texte 11'"), 1);
 	assert_int_equal(NUMBER("SELECT count(*) FROM core_chatthread WHERE last_message_at = '2026-01-05 00:00:00'"), 1);
-	assert_ok(chat_message_delete(f->conn, &f->arena, &one, 11, &m, &deleted)); /* again: nothing happens */
-	assert_false(deleted);
-	assert_int_equal(m.deleted_at.us, first.us);
-	assert_int_equal(noted(f, "chat_message_delete", 1, 11), 1);
+	assert_ok(chat_message_delete(f->conn, &f->arena, &one, 11, &m)); /* again, from now on */
+	assert_true(m.is_deleted && m.deleted_at.us >= first.us);
+	assert_int_equal(noted(f, "chat_message_delete", 1, 11), 2);
 	assert_int_equal(update(f, &one, 11, (struct chat_message_in){ .content = TEXT("x") }, &m), ERR_CONFLICT);
 }
 
@@ -187,9 +184,8 @@ static int update_step(struct fixture *f)
 static int delete_step(struct fixture *f)
 {
 	struct chat_message m;
-	bool deleted;
 
-	return chat_message_delete(f->conn, &f->arena, &one, 11, &m, &deleted);
+	return chat_message_delete(f->conn, &f->arena, &one, 11, &m);
 }
 
 static void test_chat_message_write__all_or_nothing(void **state)
