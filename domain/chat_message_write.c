@@ -125,6 +125,7 @@ struct change {
 	int64_t id;
 	const struct chat_message_edit *edit;
 	struct chat_message row;
+	struct str old_attachment;
 };
 
 /* The row, locked, if the caller may change it. */
@@ -157,6 +158,7 @@ static int update(struct db_conn *db, void *arg)
 		return ERR_CONFLICT;
 	in = (struct chat_message_in){ c->row.thread_id, c->row.content, c->row.attachment };
 	c->edit->apply(c->edit->arg, &in);
+	c->old_attachment = str_equal(in.attachment, c->row.attachment) ? (struct str){ NULL, 0 } : c->row.attachment;
 	r = store(db, c->id, &in);
 	if (r == 0)
 		r = note(db, c->caller, "chat_message_update", c->id, (struct str){ NULL, 0 });
@@ -164,14 +166,16 @@ static int update(struct db_conn *db, void *arg)
 }
 
 int chat_message_update(struct db_conn *db, struct arena *arena, const struct account *caller, int64_t id,
-                        const struct chat_message_edit *edit, struct chat_message *ret_message)
+                        const struct chat_message_edit *edit, struct chat_message *ret_message, struct str *ret_old_attachment)
 {
 	struct change c = { .arena = arena, .caller = caller, .id = id, .edit = edit };
 	int r = db_write(db, update, &c);
 
-	if (r == 0)
-		*ret_message = c.row;
-	return r;
+	if (r < 0)
+		return r;
+	*ret_message = c.row;
+	*ret_old_attachment = c.old_attachment;
+	return 0;
 }
 
 static int delete (struct db_conn *db, void *arg)

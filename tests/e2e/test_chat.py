@@ -495,7 +495,19 @@ def test_another_attachment_and_none(world):
     assert world.ask("PATCH", path, "ordinary", {"attachment": None}).json["attachment"] is None
     assert world.upload(("attachment", "b.txt", b"x"), method="PATCH", path=path, who="other").status == 403
     assert world.upload(("attachment", "b.txt", b"x"), method="PATCH", path=path, content="").status == 400
-    assert len(world.files()) == 1
+    assert world.files() == []
+
+
+def test_a_file_that_no_message_names_is_gone(world):
+    first, second, kept = (world.upload(("attachment", f"{name}.txt", b"x"), thread=world.thread, content="x").json for name in "abc")
+    path = f"messages/{first['id']}/"
+    before = urlsplit(first["attachment"]).path
+    after = urlsplit(world.upload(("attachment", "d.txt", b"y"), method="PATCH", path=path).json["attachment"]).path
+    assert world.server.get(before).status == 404 and world.server.get(after).raw == b"y"
+    assert world.ask("DELETE", f"messages/{second['id']}/").status == 204 and len(world.files()) == 3  # kept for moderation, as its text
+    assert world.ask("PATCH", f"messages/{kept['id']}/", "ordinary", {"content": "y"}).json["attachment"] == kept["attachment"]
+    assert world.ask("DELETE", f"threads/{world.thread}/", "staff").status == 204
+    assert world.files() == []
 
 
 # --- reports ---

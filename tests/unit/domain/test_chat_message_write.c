@@ -89,8 +89,9 @@ static void apply(const void *arg, struct chat_message_in *in)
 static int update(struct fixture *f, const struct account *who, int64_t id, struct chat_message_in change, struct chat_message *ret_message)
 {
 	const struct chat_message_edit edit = { apply, &change };
+	struct str old_attachment;
 
-	return chat_message_update(f->conn, &f->arena, who, id, &edit, ret_message);
+	return chat_message_update(f->conn, &f->arena, who, id, &edit, ret_message, &old_attachment);
 }
 
 static void test_chat_message_write__update(void **state)
