@@ -13,7 +13,8 @@
 #include "base/mem.h"
 #include "realtime/hub_impl.h"
 
-#define EXCUSED 16 /* times that a session is not asked again whether its socket is full */
+#define EXCUSED     16 /* times that a session is not asked again whether its socket is full */
+#define KEPT_QUEUES 16 /* full queues that are kept for who does not read, though most of it can be dropped */
 
 void session_want_write(struct session *s)
 {
@@ -101,6 +102,13 @@ static bool is_excused(struct session *s)
 	return true;
 }
 
+/* What may be dropped and stands next is: who reads nothing must not keep it for all. */
+static void let_go(struct session *s)
+{
+	while (s->at != s->group->end && passes_over(s))
+		group_step(s->group, s, s->at->next);
+}
+
 void session_overloaded(struct session *s)
 {
 	const struct settings *settings = s->hub->settings;
@@ -112,10 +120,11 @@ void session_overloaded(struct session *s)
 	if (s->state != SESSION_OPEN || (frames <= max_frames && bytes <= max_bytes) || is_excused(s))
 		return;
 	s->lean = true;
-	if (lasting > max_frames || (lasting_bytes > max_bytes && lasting > 1)) {
+	if (lasting > max_frames || (lasting_bytes > max_bytes && lasting > 1) || frames > max_frames * KEPT_QUEUES) {
 		metric_add(s->hub->figures.dropped_slow, (int64_t)frames);
 		session_close(s, CLOSE_SLOW_CONSUMER);
 	}
+	let_go(s);
 }
 
 /* ---- batches ---- */
