@@ -66,8 +66,6 @@ static void drop_group(struct hub *hub, struct group *g)
 
 void group_join(struct group *g, struct session *s)
 {
-	struct hub *hub = s->hub;
-
 	s->group = g;
 	g->all_woken = false;
 	s->next_in_group = g->sessions;
@@ -78,10 +76,20 @@ void group_join(struct group *g, struct session *s)
 	g->n_sessions++;
 	s->at = g->end;
 	s->at->waiting++;
-	if (!g->joined) {
-		g->joined = true;
-		bus_join(hub->bus, g);
+}
+
+void group_welcome(struct hub *hub, struct group *g, struct str origin_prefix)
+{
+	struct blob *origin = blob_create(origin_prefix.s, origin_prefix.len);
+
+	if (origin) {
+		blob_unref(g->origin);
+		g->origin = origin;
 	}
+	if (g->joined)
+		return;
+	g->joined = true;
+	bus_join(hub->bus, g);
 }
 
 void group_leave(struct group *g, struct session *s)
@@ -102,6 +110,7 @@ void group_leave(struct group *g, struct session *s)
 	g->members = 0;
 	g->last_id = -1; /* nobody follows it: whoever comes next reads it anew */
 	g->poll_digest = 0;
+	g->swept_to = 0;
 	events_free(g);
 }
 
@@ -212,6 +221,7 @@ static void ask_sweep(struct hub *hub, struct group *g)
 		return;
 	job->after = g->last_id;
 	job->since = g->swept_at;
+	job->changed_after = g->swept_to;
 	job->up_to = g->last_id;
 	lookup_ask(hub->lookup, job);
 }
@@ -220,14 +230,14 @@ static void tick_group(struct hub *hub, struct group *g, int64_t now_us)
 {
 	bool known = g->target == HUB_POLL || g->last_id >= 0;
 
-	if (!g->n_sessions) {
-		if (!g->jobs && now_us - g->empty_since_us > LINGER_US)
+	if (!g->n_sessions) { /* one into which nobody was let costs nothing: anybody can ask for any number */
+		if (!g->jobs && (!g->joined || now_us - g->empty_since_us > LINGER_US))
 			drop_group(hub, g);
 		return;
 	}
-	if (g->members_unknown)
+	if (g->members_unknown && now_us >= g->retry_us)
 		events_ask_members(hub, g);
-	if (g->pending)
+	if (g->pending && now_us >= g->retry_us)
 		events_go_on(hub, g);
 	if (known && !g->jobs && now_us >= g->next_sweep_us) {
 		g->next_sweep_us = now_us + (hub->degraded ? SWEEP_AWAY_US : SWEEP_US);

@@ -40,11 +40,8 @@ static void take_session(struct hub *hub, struct session *s)
 	if (hub->sessions)
 		hub->sessions->prev = s;
 	hub->sessions = s;
-	if (g) {
+	if (g)
 		group_join(g, s);
-		blob_unref(g->origin);
-		g->origin = blob_create(s->handshake.origin_prefix.s, s->handshake.origin_prefix.len);
-	}
 	job = job_create(JOB_HANDSHAKE, s, NULL);
 	if (job)
 		lookup_ask(hub->lookup, job);
@@ -56,7 +53,10 @@ static void found_handshake(struct hub *hub, struct session *s, struct job *job)
 {
 	struct group *g = s->group;
 
+	if (!g && !job->error && !job->verdict)
+		job->error = ERR_NOMEM;
 	if (g && !job->error && !job->verdict) {
+		group_welcome(hub, g, s->handshake.origin_prefix);
 		if (g->target == HUB_CHAT && g->last_id < 0) {
 			g->last_id = job->last_id;
 			g->swept_at = (struct instant){ clock_now().us - US_PER_S };
@@ -168,7 +168,7 @@ static void on_woken(struct ev_loop *loop, ev_async *watcher, int events)
 /* In waves, so that those who come back do not come all at once. */
 static void drain(struct hub *hub, int64_t now_us)
 {
-	int64_t whole_us = hub->settings->realtime_drain_seconds * US_PER_S, passed_us = now_us - hub->drain_from_us;
+	int64_t whole_us = hub->drain_us, passed_us = now_us - hub->drain_from_us;
 	int open = atomic_load(&hub->n_sessions);
 	int64_t n = passed_us >= whole_us ? open : 1 + open * TICK_US / (whole_us - passed_us);
 
@@ -176,7 +176,6 @@ static void drain(struct hub *hub, int64_t now_us)
 		if (s->state != SESSION_OPEN)
 			continue;
 		session_close(s, CLOSE_GOING_AWAY);
-		s->kill_us = now_us + 2 * US_PER_S;
 		n--;
 	}
 }
@@ -318,7 +317,9 @@ void hub_drain(struct hub *hub, int64_t deadline_us)
 {
 	struct news *news = news_create(NEWS_DRAIN);
 	struct timespec pause = { 0, 10 * 1000 * 1000 };
+	int64_t most_us = deadline_us - clock_monotonic_us() - GOODBYE_US, wanted_us = hub->settings->realtime_drain_seconds * US_PER_S;
 
+	hub->drain_us = wanted_us < most_us ? wanted_us : most_us > 0 ? most_us : 0; /* the last ones have time to hear all, too */
 	atomic_store(&hub->draining, true);
 	if (!news)
 		return;
@@ -378,6 +379,8 @@ void hub_destroy(struct hub *hub)
 	destroy_context(hub);
 	while (hub->sessions)
 		session_drop(hub->sessions);
+	if (hub->loop)
+		drop_news(hub); /* their last words */
 	holds_tick(hub, INT64_MAX);
 	groups_free(hub);
 	memories_free(hub);

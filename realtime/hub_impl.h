@@ -28,6 +28,7 @@
 #define LINGER_US       (30 * US_PER_S)   /* a group without sessions is kept, and what a user was sent last remembered */
 #define HOLD_US         (100 * US_PER_MS) /* the longest that a caller's own sockets wait for his answer */
 #define CLOSE_LIMIT_US  (5 * US_PER_S)    /* of a close handshake */
+#define GOODBYE_US      (2 * US_PER_S)    /* … when the server stops, with all that waits before it */
 #define LINGER_CLOSE_US (2 * US_PER_S)    /* for a client who was closed while he sent */
 #define WASTE_MAX       (1024 * 1024)     /* bytes that are read of him meanwhile */
 #define BATCH_BYTES     (64 * 1024)       /* of one write */
@@ -39,7 +40,10 @@
 #define SPARE_SESSIONS  1000 /* beyond the limit, so that those who are too many hear it from a close code */
 #define TICK_US         (50 * US_PER_MS)
 #define SESSIONS_US     (500 * US_PER_MS) /* between looks at the sessions' clocks */
-#define DIGESTS         256
+#define SETTLE_US       US_PER_S          /* after a change that an older one may overtake: then the database is asked */
+#define RETRY_US        (500 * US_PER_MS) /* after the database did not answer */
+#define PENDING_MAX     256               /* events that wait in a group; what else there was a sweep finds */
+#define TOLD            128
 #define HEARD           1024     /* eids of a group that are known again */
 #define LOST_US         US_PER_S /* between two words to the others that they were not told something */
 
@@ -81,6 +85,12 @@ struct pending {
 	int64_t since_us; /* monotonic: when it was told */
 };
 
+/* What was said last of a message. */
+struct told {
+	int64_t message;
+	uint64_t digest;
+};
+
 struct group {
 	struct group *next_in_bucket;
 	enum hub_target target;
@@ -97,15 +107,18 @@ struct group {
 	bool members_unknown;      /* … and could not be: asked again at the next tick */
 	bool members_again;        /* … and somebody came meanwhile, who was not asked about */
 	struct pending *pending, **pending_end;
-	struct instant swept_at;   /* edits until then have been seen */
-	uint64_t poll_digest;      /* of the poll's last payload; 0: none yet */
-	uint64_t digests[DIGESTS]; /* of the newest messages' frames, so that a sweep sends none again */
-	unsigned n_digests;
-	uint64_t *heard; /* digests of the last HEARD events' eids; NULL: none was heard yet */
+	unsigned n_pending;
+	struct instant swept_at; /* edits until then have been seen */
+	int64_t swept_to;        /* … and of those behind it, those up to this message; 0: all, or none */
+	uint64_t poll_digest;    /* of the poll's last payload; 0: none yet */
+	struct told told[TOLD];  /* the newest of the edited and the repaired, so that a sweep says none again */
+	unsigned n_told;         /* … how many there were, or, of a poll, its updates */
+	int64_t retry_us;        /* the database is not asked again before */
+	uint64_t *heard;         /* digests of the last HEARD events' eids; NULL: none was heard yet */
 	unsigned n_heard;
 	struct blob *origin;    /* scheme://host of the newest session, for what is rendered here */
 	int64_t empty_since_us; /* monotonic; while it has no session */
-	bool joined;            /* on the bus */
+	bool joined;            /* somebody was let in; on the bus */
 	int64_t next_sweep_us;
 };
 
@@ -113,7 +126,8 @@ struct group {
 struct parcel {
 	struct parcel *next;
 	struct blob *bytes;
-	bool replayed; /* asked for page by page: not what a slow reader is judged by */
+	bool replayed;   /* asked for page by page: not what a slow reader is judged by */
+	int64_t message; /* id of a new one; 0: not one */
 };
 
 struct replay {
@@ -122,7 +136,8 @@ struct replay {
 	int64_t changed_after; /* edits up to `from`: the last id sent; -1: none, or all of them */
 	struct instant since;
 	int count;
-	bool quiet; /* no resume_complete at the end */
+	bool quiet;   /* no resume_complete at the end, which is the end of what there is */
+	int64_t then; /* meanwhile asked for by the client; -1: nothing */
 	bool reading;
 };
 
@@ -198,12 +213,13 @@ enum job_kind { JOB_HANDSHAKE, JOB_REPLAY, JOB_GAP, JOB_SWEEP, JOB_POLL, JOB_CHE
 struct found {
 	struct found *next;
 	struct blob *bytes; /* the frame */
-	int64_t id;
+	int64_t id, author; /* author: NULL_INT, the account is gone */
 	bool is_new;
 };
 
 struct job {
 	struct job *next;
+	struct news *news; /* with which it comes back */
 	enum job_kind kind;
 	struct session *session; /* or NULL */
 	struct group *group;     /* or NULL */
@@ -214,6 +230,7 @@ struct job {
 	struct instant since;
 	struct blob *texts; /* token, origin: views below */
 	struct str token, origin;
+	unsigned told;                /* n_told of the group then: of what was told since, the answer may be older */
 	struct group_member *members; /* JOB_MEMBERS */
 	int64_t members_version;
 	size_t n_members;
@@ -268,11 +285,12 @@ struct holder {
 	unsigned n;
 };
 
-/* What a user was sent last on a thread, for when he comes back. */
+/* What a user was sent last on a thread, for when he comes back: of his sockets that closed since, the one that was sent least. */
 struct memory {
 	struct memory *next;
 	int64_t user, thread, sent_to;
-	int64_t until_us;
+	unsigned n;       /* sockets that closed, and have not come back */
+	int64_t until_us; /* counted from the first's end */
 };
 
 enum bus_state { BUS_OFF, BUS_LIVE, BUS_DEGRADED, BUS_STATES };
@@ -330,8 +348,8 @@ struct hub {
 	struct refusals *refusals;
 	struct lookup *lookup;
 	struct bus *bus;
-	bool degraded; /* Redis is configured and away */
-	int64_t drain_from_us;
+	bool degraded;                   /* Redis is configured and away */
+	int64_t drain_us, drain_from_us; /* the waves together, and when they began; from: 0: not yet */
 	struct batch batch;
 	struct figures figures;
 	int64_t sessions_ticked_us;
@@ -353,6 +371,8 @@ struct group *group_find(struct hub *, enum hub_target, int64_t id);
 struct group *group_get(struct hub *, enum hub_target, int64_t id);
 void group_join(struct group *, struct session *);
 void group_leave(struct group *, struct session *);
+/* Somebody is let in: the group is one of the bus from then on, and links are made of his way to us. */
+void group_welcome(struct hub *, struct group *, struct str origin_prefix);
 /* Fills the last entry; takes the frame (NULL: nothing happens) and the hold (NULL: none). */
 void group_append(struct hub *, struct group *, enum entry_kind, struct blob *take_bytes, int64_t message, struct hold *take_hold);
 /* The session goes on to an entry behind its own. */
@@ -388,7 +408,7 @@ int session_callback(struct lws *, enum lws_callback_reasons, void *user, void *
 void session_adopt(struct session *, const struct job *verdict);
 void session_close(struct session *, enum close_cause);
 void session_push(struct session *, struct blob *take_bytes);
-void session_push_replayed(struct session *, struct blob *take_bytes);
+void session_push_replayed(struct session *, const struct found *);
 void session_want_write(struct session *);
 /* The socket can take something: 0, or -1 to close it. */
 int session_write(struct session *);

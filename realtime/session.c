@@ -211,7 +211,7 @@ void session_close(struct session *s, enum close_cause cause)
 	s->state = SESSION_CLOSING;
 	s->cause = cause;
 	metric_add(s->hub->figures.closed[cause], 1);
-	s->kill_us = clock_monotonic_us() + CLOSE_LIMIT_US;
+	s->kill_us = clock_monotonic_us() + (cause == CLOSE_GOING_AWAY ? GOODBYE_US : CLOSE_LIMIT_US);
 	session_want_write(s);
 }
 
@@ -271,6 +271,7 @@ static void ask_again(struct session *s, bool membership)
 static void tick_open(struct session *s, int64_t now_us)
 {
 	const struct settings *settings = s->hub->settings;
+	bool pings = now_us >= s->next_ping_us, checks = now_us >= s->next_check_us;
 
 	if (s->user != NULL_INT && clock_now().us >= s->token_expires.us) {
 		session_close(s, CLOSE_UNAUTHENTICATED);
@@ -282,19 +283,18 @@ static void tick_open(struct session *s, int64_t now_us)
 		session_close(s, CLOSE_PING_TIMEOUT);
 		return;
 	}
-	if (now_us >= s->next_ping_us) {
-		bool membership = now_us >= s->next_check_us;
-
-		s->next_ping_us = now_us + settings->realtime_ping_seconds * US_PER_S;
-		if (!s->ping_us)
-			s->ping_us = now_us;
-		s->wants_ping = true;
-		session_want_write(s);
-		if (membership)
+	if ((pings || checks) && s->user != NULL_INT && !s->jobs) {
+		ask_again(s, checks);
+		if (checks)
 			s->next_check_us = now_us + settings->realtime_recheck_seconds * US_PER_S;
-		if (s->user != NULL_INT && !s->jobs)
-			ask_again(s, membership);
 	}
+	if (!pings)
+		return;
+	s->next_ping_us = now_us + settings->realtime_ping_seconds * US_PER_S;
+	if (!s->ping_us)
+		s->ping_us = now_us;
+	s->wants_ping = true;
+	session_want_write(s);
 }
 
 void sessions_tick(struct hub *hub, int64_t now_us)

@@ -24,7 +24,7 @@ void session_want_write(struct session *s)
 	lws_callback_on_writable(s->wsi);
 }
 
-static void push(struct session *s, struct blob *take_bytes, bool replayed)
+static void push(struct session *s, struct blob *take_bytes, bool replayed, int64_t message)
 {
 	struct parcel *p = take_bytes && s->state == SESSION_OPEN ? mem_alloc(sizeof(*p)) : NULL;
 
@@ -34,6 +34,7 @@ static void push(struct session *s, struct blob *take_bytes, bool replayed)
 	}
 	p->bytes = take_bytes;
 	p->replayed = replayed;
+	p->message = message;
 	if (!s->parcels)
 		s->parcels_end = &s->parcels;
 	*s->parcels_end = p;
@@ -46,14 +47,14 @@ static void push(struct session *s, struct blob *take_bytes, bool replayed)
 	session_want_write(s);
 }
 
-void session_push_replayed(struct session *s, struct blob *take_bytes)
+void session_push_replayed(struct session *s, const struct found *f)
 {
-	push(s, take_bytes, true);
+	push(s, blob_ref(f->bytes), true, f->is_new ? f->id : 0);
 }
 
 void session_push(struct session *s, struct blob *take_bytes)
 {
-	push(s, take_bytes, false);
+	push(s, take_bytes, false, 0);
 	if (s->group)
 		session_overloaded(s); /* he may ask much and read nothing */
 }
@@ -157,6 +158,8 @@ static void take_parcels(struct session *s, struct batch *b)
 			s->n_own--;
 			s->own_bytes -= p->bytes->len;
 		}
+		if (p->message > s->sent_to)
+			s->sent_to = p->message;
 		blob_unref(p->bytes);
 		free(p);
 		metric_add(s->hub->figures.sent, 1);

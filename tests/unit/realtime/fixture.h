@@ -197,13 +197,13 @@ static inline void read_exactly(struct peer *p, void *bytes, size_t n)
 	}
 }
 
-/* Asks for a thread's socket as this user, without waiting for the answer. */
-static inline struct peer *ask_for_socket(struct house *t, int64_t thread, int64_t user)
+/* Asks for a socket as this user, without waiting for the answer. */
+static inline struct peer *ask_at(struct house *t, enum hub_target target, int64_t id, int64_t user)
 {
 	static const char head[] = "GET /ws/ HTTP/1.1\r\n\r\n";
 	struct hub_handshake handshake = { .head_bytes = sizeof(head) - 1,
-		                           .target = HUB_CHAT,
-		                           .id = thread,
+		                           .target = target,
+		                           .id = id,
 		                           .path = STR("/ws/chat/1/"),
 		                           .key = STR("dGhlIHNhbXBsZSBub25jZQ=="),
 		                           .client = STR("203.0.113.5"),
@@ -220,6 +220,11 @@ static inline struct peer *ask_for_socket(struct house *t, int64_t thread, int64
 	handshake.token = token.text;
 	assert_int_equal(hub_take(t->hub, &handshake), 0);
 	return p;
+}
+
+static inline struct peer *ask_for_socket(struct house *t, int64_t thread, int64_t user)
+{
+	return ask_at(t, HUB_CHAT, thread, user);
 }
 
 static inline void await_welcome(struct peer *p)
