@@ -445,7 +445,9 @@ def test_an_attachment(world):
     assert len(name) == 20 and name.isalnum()  # nobody guesses it
     served = world.server.get(urlsplit(answer.json["attachment"]).path)
     assert served.raw == b"<script>" and served.headers["Content-Disposition"] == "attachment" and served.headers["X-Content-Type-Options"] == "nosniff"
-    assert served.headers["Content-Type"] == "application/octet-stream"
+    assert served.headers["Content-Type"] == "application/octet-stream" and served.headers["Cache-Control"] == "private, no-cache"
+    known = world.server.request("GET", urlsplit(answer.json["attachment"]).path, {"If-None-Match": served.headers["ETag"]})
+    assert known.status == 304 and known.headers["Cache-Control"] == "private, no-cache"
     assert world.get(f"messages/{answer.json['id']}/", "other") == answer.json
     again = world.upload(("attachment", "ma note été.html", b"2"), thread=world.thread, content="Voici")
     assert again.json["attachment"] != answer.json["attachment"]
