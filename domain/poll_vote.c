@@ -303,17 +303,6 @@ static int replace_ballots(struct db_conn *db, const struct casting *c)
 
 /* ---- journal ---- */
 
-static void add_marks(struct buf *b, const struct casting *c, const char *list, const char *value)
-{
-	buf_addf(b, ",\"%s\":[", list);
-	for (size_t i = 0; i < c->vote->n_marks; i++) {
-		buf_addf(b, "%s{\"option_id\":%lld,\"%s\":", i ? "," : "", (long long)c->vote->marks[i].option_id, value);
-		json_add_int(b, c->vote->marks[i].value);
-		buf_add_char(b, '}');
-	}
-	buf_add_char(b, ']');
-}
-
 static void add_vote(struct buf *b, const struct casting *c)
 {
 	switch (c->method) {
@@ -322,10 +311,12 @@ static void add_vote(struct buf *b, const struct casting *c)
 		poll_add_ids(b, c->vote->options, c->vote->n_options, sizeof(*c->vote->options));
 		break;
 	case POLL_QUADRATIC:
-		add_marks(b, c, "votes", "points");
+		buf_add_text(b, ",\"votes\":");
+		buf_add_str(b, c->vote->received.text);
 		break;
 	case POLL_MAJORITY:
-		add_marks(b, c, "rankings", "ranking");
+		buf_add_text(b, ",\"rankings\":");
+		buf_add_str(b, c->vote->received.text);
 		break;
 	}
 }

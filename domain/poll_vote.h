@@ -28,7 +28,8 @@ struct poll_vote {
 	size_t n_options;
 	const struct poll_mark *marks; /* `votes` or `rankings`, by the method */
 	size_t n_marks;
-	int64_t intensity; /* quadratic: POLL_INTENSITY_MIN to POLL_INTENSITY_MAX */
+	struct json_text received; /* that list as it was sent, for the journal of a poll that is not anonymous */
+	int64_t intensity;         /* quadratic: POLL_INTENSITY_MIN to POLL_INTENSITY_MAX */
 };
 
 #define POLL_INTENSITY_MIN 1
