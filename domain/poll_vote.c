@@ -104,12 +104,13 @@ static enum poll_refusal judge_points(const struct poll *poll, const struct poll
 enum poll_refusal poll_judge_marks(const struct poll *poll, const struct poll_vote *vote)
 {
 	enum poll_method method = poll_method(poll);
+	enum poll_refusal refusal = method == POLL_QUADRATIC ? judge_points(poll, vote) : POLL_ACCEPTS;
 
-	if (method == POLL_BINARY)
-		return POLL_ACCEPTS;
+	if (method == POLL_BINARY || refusal == POLL_MARKS_HAVE_TOO_MUCH)
+		return refusal;
 	if (!vote->n_marks || !are_its_options(poll, &vote->marks->option_id, vote->n_marks, sizeof(*vote->marks)))
 		return POLL_MARKS_ARE_NONE;
-	return method == POLL_QUADRATIC ? judge_points(poll, vote) : POLL_ACCEPTS;
+	return refusal;
 }
 
 static enum poll_refusal judge(const struct poll *poll, const struct poll_vote *vote, struct instant now)

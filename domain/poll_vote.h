@@ -43,9 +43,9 @@ enum poll_refusal {
 	POLL_HAS_CLOSED,
 	POLL_CHOICE_IS_NONE,      /* of options: one is not of this poll, or is named twice */
 	POLL_CHOICE_IS_SINGLE,    /* of options: several, where one is allowed */
+	POLL_MARKS_HAVE_TOO_MUCH, /* quadratic: the sum of the points is too high, whatever they are given to */
 	POLL_MARKS_ARE_NONE,      /* of marks: there are none; an option is not of this poll, or is named twice */
 	POLL_MARKS_HAVE_NONE,     /* quadratic: no option has points */
-	POLL_MARKS_HAVE_TOO_MUCH, /* quadratic: the sum of the points is too high */
 	POLL_REFUSALS
 };
 

@@ -122,6 +122,8 @@ static void test_poll_vote__points(void **state)
 	assert_int_equal(MARKED(&p, { 1, 0 }, { 2, 0 }), POLL_MARKS_HAVE_NONE);
 	assert_int_equal(MARKED(&p, { 1, 5 }, { 1, 5 }), POLL_MARKS_ARE_NONE);
 	assert_int_equal(MARKED(&p, { 4, 5 }), POLL_MARKS_ARE_NONE);
+	assert_int_equal(MARKED(&p, { 1, 60 }, { 1, 60 }), POLL_MARKS_HAVE_TOO_MUCH); /* before anything else */
+	assert_int_equal(MARKED(&p, { 4, 101 }), POLL_MARKS_HAVE_TOO_MUCH);
 	p.max_points = 7;
 	assert_int_equal(MARKED(&p, { 1, 7 }), POLL_ACCEPTS);
 	assert_int_equal(MARKED(&p, { 1, 8 }), POLL_MARKS_HAVE_TOO_MUCH);
