@@ -5,14 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/mem.h"
 #include "realtime/hub_impl.h"
-
-#define FILES     64                /* of libwebsockets itself */
-#define TABLE_MAX (4 * 1024 * 1024) /* descriptors; 16 bytes for each */
-#define RX_BYTES  4096              /* read at once, into a buffer of all sessions */
 
 /* ---- news ---- */
 
@@ -46,7 +41,7 @@ static void take_session(struct hub *hub, struct session *s)
 	if (job)
 		lookup_ask(hub->lookup, job);
 	else
-		session_drop(s);
+		session_hang_up(s);
 }
 
 static void found_handshake(struct hub *hub, struct session *s, struct job *job)
@@ -202,44 +197,34 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 
 /* ---- making ---- */
 
-static const struct lws_protocols protocols[] = {
-	{ .name = "websocket", .callback = session_callback, .rx_buffer_size = RX_BYTES },
-	{ 0 },
-};
-
-/*
- * 0: as many as the process may open; then libwebsockets finds a socket in a table by its descriptor. Any less, and it searches all
- * of them at each event; still better than a table of a billion, where the program has left the limit so (app/service.c sets it).
- */
-static unsigned file_limit(const struct hub *hub)
+/* All that the loop had to tell is told: now what came of it is sent, and the loop waits only if nothing is left. */
+static void on_before_wait(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
-	struct rlimit limit;
+	struct hub *hub = watcher->data;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= TABLE_MAX)
-		return 0;
-	return (unsigned)hub->settings->realtime_max_connections + SPARE_SESSIONS + FILES;
+	(void)events;
+	sessions_write(hub);
+	if (TAILQ_EMPTY(&hub->ready))
+		ev_idle_stop(loop, &hub->not_yet);
+	else
+		ev_idle_start(loop, &hub->not_yet);
 }
 
-static int make_context(struct hub *hub, struct error *err)
+static void on_idle(struct ev_loop *loop, ev_idle *watcher, int events)
 {
-	void *loops[1] = { hub->loop };
-	struct lws_context_creation_info info = {
-		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
-		.protocols = protocols,
-		.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
-		.foreign_loops = loops,
-		.pcontext = &hub->context, /* NULL once it is gone */
-		.user = hub,
-		.fd_limit_per_thread = file_limit(hub),
-		.timeout_secs = 5,
-		.server_string = "egoejo",
-		.vhost_name = "hub",
-	};
+	(void)loop, (void)watcher, (void)events;
+}
 
-	lws_set_log_level(0, NULL);
-	hub->context = lws_create_context(&info);
-	hub->vhost = hub->context ? lws_create_vhost(hub->context, &info) : NULL;
-	return hub->vhost ? 0 : error_set(err, ERR_INTERNAL, "cannot make the WebSocket context (is libwebsockets' libev plugin there?)");
+static void watch_loop(struct hub *hub)
+{
+	ev_async_init(&hub->woken, on_woken);
+	ev_timer_init(&hub->tick, on_tick, (double)TICK_US / US_PER_S, (double)TICK_US / US_PER_S);
+	ev_prepare_init(&hub->before_wait, on_before_wait);
+	ev_idle_init(&hub->not_yet, on_idle);
+	hub->woken.data = hub->tick.data = hub->before_wait.data = hub;
+	ev_async_start(hub->loop, &hub->woken);
+	ev_timer_start(hub->loop, &hub->tick);
+	ev_prepare_start(hub->loop, &hub->before_wait);
 }
 
 static int make_parts(struct hub *hub, struct error *err)
@@ -252,15 +237,8 @@ static int make_parts(struct hub *hub, struct error *err)
 	hub->batch.bytes = mem_alloc(BATCH_BYTES);
 	if (!hub->loop || !hub->refusals || !hub->batch.bytes)
 		return error_set(err, ERR_NOMEM, "out of memory");
-	ev_async_init(&hub->woken, on_woken);
-	hub->woken.data = hub;
-	ev_async_start(hub->loop, &hub->woken);
-	ev_timer_init(&hub->tick, on_tick, (double)TICK_US / US_PER_S, (double)TICK_US / US_PER_S);
-	hub->tick.data = hub;
-	ev_timer_start(hub->loop, &hub->tick);
-	r = make_context(hub, err);
-	if (r == 0)
-		r = lookup_create(hub, &hub->lookup);
+	watch_loop(hub);
+	r = lookup_create(hub, &hub->lookup);
 	if (r == 0 && redis_configured(hub->config.redis, REDIS_CHANNELS)) {
 		hub->degraded = true; /* until the subscription says otherwise */
 		r = bus_create(hub, &hub->bus, err);
@@ -278,6 +256,7 @@ int hub_create(const struct hub_config *config, struct hub **ret_hub, struct err
 	hub->config = *config;
 	hub->settings = config->settings;
 	hub->inbox_end = &hub->inbox;
+	TAILQ_INIT(&hub->ready);
 	pthread_mutex_init(&hub->lock, NULL);
 	atomic_store(&hub->pulse_us, clock_monotonic_us());
 	r = make_parts(hub, err);
@@ -354,15 +333,6 @@ static void drop_news(struct hub *hub)
 	}
 }
 
-/* With a loop that is not its own libwebsockets ends when that has turned once more; sockets closing may take a few turns. */
-static void destroy_context(struct hub *hub)
-{
-	for (int i = 0; i < 100 && hub->context; i++) {
-		lws_context_destroy(hub->context);
-		ev_run(hub->loop, EVRUN_NOWAIT);
-	}
-}
-
 void hub_destroy(struct hub *hub)
 {
 	if (!hub)
@@ -374,11 +344,8 @@ void hub_destroy(struct hub *hub)
 	if (hub->loop)
 		drop_news(hub);
 	lookup_destroy(hub->lookup);
-	while (hub->sessions && !hub->sessions->wsi)
-		session_drop(hub->sessions);
-	destroy_context(hub);
 	while (hub->sessions)
-		session_drop(hub->sessions);
+		session_hang_up(hub->sessions);
 	if (hub->loop)
 		drop_news(hub); /* their last words */
 	holds_tick(hub, INT64_MAX);

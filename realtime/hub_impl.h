@@ -11,9 +11,9 @@
 
 #include <ev.h>
 #include <jansson.h>
-#include <libwebsockets.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 #include "base/blob.h"
 #include "base/clock.h"
@@ -170,8 +170,10 @@ struct session {
 	struct session *next, *prev;                   /* all of the hub */
 	struct session *next_in_group, *prev_in_group; /* of its group */
 	struct group *group;
-	struct lws *wsi;
-	int fd; /* until it is lws's; then -1 */
+	int fd;
+	struct ev_io io;                  /* watched from the handshake's answer on */
+	TAILQ_ENTRY(session) in_ready;    /* of those who have something to send, while queued */
+	bool watched, queued, wants_room; /* wants_room: its socket was full, the loop tells when it is not */
 	enum session_state state;
 	unsigned jobs;
 	struct hub_handshake handshake; /* texts in `texts` */
@@ -199,7 +201,6 @@ struct session {
 	bool wants_ping;
 	struct blob *rest; /* of what was written, that the socket did not take yet: from rest_at on */
 	size_t rest_at;
-	bool woken;             /* has asked for its turn to write */
 	unsigned excused;       /* times that it need not be asked whether it is slow */
 	enum close_cause cause; /* why it is closed, once that is known */
 	int64_t kill_us;        /* monotonic: then the socket is dropped; 0: not closing */
@@ -330,8 +331,10 @@ struct hub {
 	struct ev_loop *loop;
 	ev_async woken;
 	ev_timer tick;
-	struct lws_context *context;
-	struct lws_vhost *vhost;
+	ev_prepare before_wait; /* before the loop waits, those who are ready write */
+	ev_idle not_yet;        /* keeps it from waiting while some are */
+	TAILQ_HEAD(, session) ready;
+	unsigned n_ready;
 	pthread_t thread;
 	bool started;
 	atomic_bool stopping, draining;
@@ -340,7 +343,6 @@ struct hub {
 	pthread_mutex_t lock; /* of the inbox */
 	struct news *inbox, **inbox_end;
 	struct session *sessions;
-	struct session *adopting;
 	struct group *groups[GROUP_BUCKETS];
 	struct holder *holders[GROUP_BUCKETS];
 	struct memory *memories[MEMORY_BUCKETS];
@@ -404,7 +406,11 @@ void event_found(struct hub *, struct group *, struct job *);
 void events_free(struct group *);
 
 /* ---- session.c ---- */
-int session_callback(struct lws *, enum lws_callback_reasons, void *user, void *in, size_t len);
+/* Something has come, or there is room again; and those who are ready have their turn. */
+void session_on_event(struct ev_loop *, ev_io *, int events);
+void sessions_write(struct hub *);
+/* Closes the socket, whatever its state, and forgets the session. */
+void session_hang_up(struct session *);
 void session_adopt(struct session *, const struct job *verdict);
 void session_close(struct session *, enum close_cause);
 void session_push(struct session *, struct blob *take_bytes);
@@ -414,7 +420,6 @@ void session_want_write(struct session *);
 int session_write(struct session *);
 void session_overloaded(struct session *);
 void session_unref(struct session *);
-void session_drop(struct session *); /* before it was adopted */
 void sessions_tick(struct hub *, int64_t now_us);
 bool session_may_read_group(const struct session *);
 

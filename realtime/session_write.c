@@ -1,9 +1,6 @@
 /*
  * What is to be sent goes out in batches: when the socket can take something, all that the session lacks is put together, up
  * to BATCH_BYTES, and sent at once (design 4a). What the socket does not take is kept, and nothing else is sent before it.
- *
- * The socket is written to here and not by libwebsockets, which, while it keeps a rest, reads nothing of the client, but turns
- * its loop without end as long as there is something to read.
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,10 +15,20 @@
 
 void session_want_write(struct session *s)
 {
-	if (!s->wsi || s->woken)
+	struct hub *hub = s->hub;
+
+	if (!s->watched || s->queued || s->wants_room)
 		return;
-	s->woken = true;
-	lws_callback_on_writable(s->wsi);
+	if (s->rest) {
+		s->wants_room = true;
+		ev_io_stop(hub->loop, &s->io);
+		ev_io_set(&s->io, s->fd, EV_READ | EV_WRITE);
+		ev_io_start(hub->loop, &s->io);
+		return;
+	}
+	s->queued = true;
+	TAILQ_INSERT_TAIL(&hub->ready, s, in_ready);
+	hub->n_ready++;
 }
 
 static void push(struct session *s, struct blob *take_bytes, bool replayed, int64_t message)
@@ -88,15 +95,14 @@ static bool passes_over(const struct session *s)
 /* Its socket can take something, it only has not had its turn yet: much has come at once. */
 static bool is_excused(struct session *s)
 {
-	struct pollfd watched = { .events = POLLOUT };
+	struct pollfd watched = { .fd = s->fd, .events = POLLOUT };
 
-	if (!s->wsi || !has_more(s) || s->rest)
+	if (!s->watched || !has_more(s) || s->rest)
 		return false;
 	if (s->excused) {
 		s->excused--;
 		return true;
 	}
-	watched.fd = lws_get_socket_fd(s->wsi);
 	if (poll(&watched, 1, 0) <= 0)
 		return false;
 	s->excused = EXCUSED;
@@ -237,7 +243,7 @@ static void fill_batch(struct session *s, struct batch *b)
 /* As many of the bytes as the socket takes: their number, or -1. */
 static ssize_t send_some(const struct session *s, const void *bytes, size_t n)
 {
-	ssize_t sent = send(lws_get_socket_fd(s->wsi), bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t sent = send(s->fd, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	return sent < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : sent;
 }
@@ -317,7 +323,7 @@ static int write_open(struct session *s)
 static int write_closing(struct session *s)
 {
 	if (s->close_sent && (s->in.deaf || s->in.ended))
-		shutdown(lws_get_socket_fd(s->wsi), SHUT_WR);
+		shutdown(s->fd, SHUT_WR);
 	if (s->close_sent)
 		return 0;
 	if (s->cause == CLOSE_GOING_AWAY && has_more(s))
@@ -330,7 +336,6 @@ static int write_closing(struct session *s)
 
 int session_write(struct session *s)
 {
-	s->woken = false;
 	if (s->group)
 		s->group->all_woken = false;
 	if (s->rest)
