@@ -210,7 +210,7 @@ static void gather(struct session *s, struct batch *b)
 	b->lowest = b->highest = 0;
 	b->held_from = NULL_INT;
 	b->group = s->group;
-	b->from = s->at ? s->at->frames : 0;
+	b->from = s->group ? s->at->frames : 0;
 	take_parcels(s, b);
 	take_entries(s, b);
 	if (!b->frames)
