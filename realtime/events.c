@@ -111,10 +111,9 @@ static void settle_soon(struct group *g)
 		g->next_sweep_us = soon_us;
 }
 
-static void note_told(struct group *g, int64_t message, struct blob *frame)
+static void note_told(struct group *g, int64_t message, uint64_t digest)
 {
-	if (frame)
-		g->told[g->n_told++ % TOLD] = (struct told){ message, digest_of(blob_view(frame)) };
+	g->told[g->n_told++ % TOLD] = (struct told){ message, digest };
 }
 
 /* Whether what was read of a message need not be told: that was its last word, or one came while it was read. */
@@ -129,18 +128,30 @@ static bool is_told(const struct group *g, const struct job *job, const struct f
 	return false;
 }
 
-static void append_message(struct hub *hub, struct group *g, struct blob *take_frame, int64_t new_id, struct hold *take_hold)
+/* Without memory for it nothing is noted either, and the next sweep finds it. */
+static void append_message(struct hub *hub, struct group *g, struct blob *take_frame, int64_t id, bool is_new, bool settled,
+                           struct hold *take_hold)
 {
-	if (new_id > g->last_id)
-		g->last_id = new_id;
-	group_append(hub, g, ENTRY_MESSAGE, take_frame, new_id, take_hold);
+	uint64_t digest = !settled && take_frame ? digest_of(blob_view(take_frame)) : 0;
+
+	if (!group_append(hub, g, ENTRY_MESSAGE, take_frame, is_new ? id : 0, take_hold))
+		return;
+	if (is_new && id > g->last_id)
+		g->last_id = id;
+	if (!settled)
+		note_told(g, id, digest);
+}
+
+static void append_poll(struct hub *hub, struct group *g, struct str payload, struct hold *take_hold)
+{
+	if (group_append(hub, g, ENTRY_POLL, frame_message(SENT_POLL_UPDATE, payload), 0, take_hold))
+		g->poll_digest = digest_of(payload);
 }
 
 static void deliver_message(struct hub *hub, struct group *g, const struct live_event *event, struct blob *payload, int64_t since_us)
 {
 	bool is_new = event->previous != LIVE_NOT_NEW;
 	int64_t known_before = is_new ? event->previous : event->message;
-	struct blob *frame;
 
 	if (is_new && event->message <= g->last_id)
 		return;                                       /* the database was faster */
@@ -157,12 +168,10 @@ static void deliver_message(struct hub *hub, struct group *g, const struct live_
 		ask_gap(hub, g, event->message);
 		return;
 	}
-	frame = frame_message(SENT_CHAT_MESSAGE, blob_view(payload));
-	if (!is_new) {
-		note_told(g, event->message, frame);
+	if (!is_new)
 		settle_soon(g);
-	}
-	append_message(hub, g, frame, is_new ? event->message : 0, hold_create(hub, g, event, since_us));
+	append_message(hub, g, frame_message(SENT_CHAT_MESSAGE, blob_view(payload)), event->message, is_new, /* settled: */ is_new,
+	               hold_create(hub, g, event, since_us));
 }
 
 static void deliver(struct hub *hub, struct group *g, const struct live_event *event, struct blob *payload, int64_t since_us)
@@ -176,10 +185,8 @@ static void deliver(struct hub *hub, struct group *g, const struct live_event *e
 		break;
 	case LIVE_POLL_UPDATE:
 		g->n_told++;
-		g->poll_digest = digest_of(blob_view(payload));
 		settle_soon(g);
-		group_append(hub, g, ENTRY_POLL, frame_message(SENT_POLL_UPDATE, blob_view(payload)), 0,
-		             hold_create(hub, g, event, since_us));
+		append_poll(hub, g, blob_view(payload), hold_create(hub, g, event, since_us));
 		break;
 	case LIVE_THREAD_MEMBERS:
 		events_ask_members(hub, g);
@@ -265,8 +272,8 @@ static void append_found(struct hub *hub, struct group *g, struct job *job)
 		if (f->is_new ? f->id <= g->last_id : is_told(g, job, f))
 			continue;
 		metric_add(hub->figures.repaired, 1);
-		note_told(g, f->id, f->bytes);
-		append_message(hub, g, blob_ref(f->bytes), f->is_new ? f->id : 0, f->is_new ? hold_found(hub, g, f) : NULL);
+		append_message(hub, g, blob_ref(f->bytes), f->id, f->is_new, /* settled: */ false,
+		               f->is_new ? hold_found(hub, g, f) : NULL);
 	}
 }
 
@@ -324,9 +331,8 @@ static void found_poll(struct hub *hub, struct group *g, struct job *job)
 		group_close_all(g, CLOSE_NOT_FOUND);
 	if (job->error || !job->poll || job->digest == g->poll_digest || job->told != g->n_told)
 		return;
-	g->poll_digest = job->digest;
 	metric_add(hub->figures.repaired, 1);
-	group_append(hub, g, ENTRY_POLL, frame_message(SENT_POLL_UPDATE, blob_view(job->poll)), 0, NULL);
+	append_poll(hub, g, blob_view(job->poll), NULL);
 }
 
 static void note_error(struct group *g, const struct job *job)
@@ -341,6 +347,8 @@ static void note_error(struct group *g, const struct job *job)
 void event_found(struct hub *hub, struct group *g, struct job *job)
 {
 	note_error(g, job);
+	if (job->kind == JOB_SWEEP || job->kind == JOB_POLL)
+		hub->n_sweeps--;
 	if (job->kind == JOB_GAP)
 		g->filling = false;
 	if (job->kind == JOB_MEMBERS) {

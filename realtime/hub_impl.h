@@ -29,6 +29,7 @@
 #define HOLD_US         (100 * US_PER_MS) /* the longest that a caller's own sockets wait for his answer */
 #define CLOSE_LIMIT_US  (5 * US_PER_S)    /* of a close handshake */
 #define GOODBYE_US      (2 * US_PER_S)    /* … when the server stops, with all that waits before it */
+#define TOO_MANY_US     (500 * US_PER_MS) /* … with who has too many sockets */
 #define LINGER_CLOSE_US (2 * US_PER_S)    /* for a client who was closed while he sent */
 #define WASTE_MAX       (1024 * 1024)     /* bytes that are read of him meanwhile */
 #define BATCH_BYTES     (64 * 1024)       /* of one write */
@@ -37,6 +38,7 @@
 #define INVALID_MAX     10   /* frames that make no sense, before the connection is closed */
 #define SWEEP_AWAY_US   US_PER_S
 #define SWEEP_US        (30 * US_PER_S)
+#define SWEEPS_AT_ONCE  64
 #define SPARE_SESSIONS  1000 /* beyond the limit, so that those who are too many hear it from a close code */
 #define TICK_US         (50 * US_PER_MS)
 #define SESSIONS_US     (500 * US_PER_MS) /* between looks at the sessions' clocks */
@@ -347,6 +349,8 @@ struct hub {
 	struct holder *holders[GROUP_BUCKETS];
 	struct memory *memories[MEMORY_BUCKETS];
 	struct hold *holds;
+	unsigned n_sweeps; /* on their way */
+	size_t tick_from;  /* bucket of groups: those behind it were ticked first last time */
 	struct refusals *refusals;
 	struct lookup *lookup;
 	struct bus *bus;
@@ -375,8 +379,8 @@ void group_join(struct group *, struct session *);
 void group_leave(struct group *, struct session *);
 /* Somebody is let in: the group is one of the bus from then on, and links are made of his way to us. */
 void group_welcome(struct hub *, struct group *, struct str origin_prefix);
-/* Fills the last entry; takes the frame (NULL: nothing happens) and the hold (NULL: none). */
-void group_append(struct hub *, struct group *, enum entry_kind, struct blob *take_bytes, int64_t message, struct hold *take_hold);
+/* Fills the last entry; takes the frame and the hold (NULL: none). False: there is no frame, no memory, or nobody to send it to. */
+bool group_append(struct hub *, struct group *, enum entry_kind, struct blob *take_bytes, int64_t message, struct hold *take_hold);
 /* The session goes on to an entry behind its own. */
 void group_step(struct group *, struct session *, struct entry *to);
 void group_wake(struct group *);

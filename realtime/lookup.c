@@ -10,7 +10,8 @@
 #include "base/mem.h"
 #include "realtime/hub_impl.h"
 
-#define LIMIT_BYTES ((size_t)1 << 30) /* of one job: far above a page of the longest messages, or the members of any thread */
+#define LOG_INTERVAL_US (10 * US_PER_S)
+#define LIMIT_BYTES     ((size_t)1 << 30) /* of one job: far above a page of the longest messages, or the members of any thread */
 
 enum queues { OF_GROUPS, OF_SESSIONS, OF_REPLAYS, QUEUES };
 
@@ -25,6 +26,7 @@ struct lookup {
 		struct job *jobs, **end;
 	} queues[QUEUES];
 	unsigned turn;
+	struct log_limit log_limit;
 };
 
 static enum queues queue_of(const struct job *job)
@@ -121,6 +123,17 @@ static struct job *next_job(struct lookup *l)
 	return job;
 }
 
+static void log_failure(struct lookup *l, const struct job *job)
+{
+	int64_t left_out;
+
+	if (job->error && job->error != ERR_NOT_FOUND && log_limit_pass(&l->log_limit, LOG_INTERVAL_US, &left_out))
+		log_write(LOG_ERROR, "hub", "hub.lookup_failed",
+		          LOG_FIELDS(LOG_STR("target", job->target == HUB_CHAT ? "chat" : "polls"), LOG_INT("id", job->id),
+		                     LOG_INT("suppressed", left_out)),
+		          "%s: %s", error_name(job->error), db_error(l->reader.db));
+}
+
 static void *run(void *arg)
 {
 	struct lookup *l = arg;
@@ -130,6 +143,7 @@ static void *run(void *arg)
 		struct news *news = job->news;
 
 		job->error = lookup_find(&l->reader, job);
+		log_failure(l, job);
 		arena_reset(&l->reader.arena);
 		job->news = NULL;
 		news->job = job;

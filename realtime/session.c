@@ -146,12 +146,11 @@ static void watch(struct session *s)
 }
 
 /* What a session may not be, though its handshake is good. */
-static void judge_numbers(struct session *s)
+static void judge_numbers(struct session *s, bool too_many)
 {
 	struct hub *hub = s->hub;
 
-	s->counted = true;
-	if (!holder_enter(hub, s, (unsigned)hub->settings->realtime_max_per_user))
+	if (too_many)
 		session_close(s, CLOSE_TOO_MANY);
 	else if (atomic_load(&hub->n_sessions) > hub->settings->realtime_max_connections)
 		session_close(s, CLOSE_OVERLOADED);
@@ -162,15 +161,19 @@ static void judge_numbers(struct session *s)
 static void judge(struct session *s, const struct job *job)
 {
 	const struct hub_handshake *h = &s->handshake;
+	bool too_many = !holder_enter(s->hub, s, (unsigned)s->hub->settings->realtime_max_per_user);
 
+	s->counted = true;
 	if (job->error) {
 		session_close(s, CLOSE_INTERNAL_ERROR);
 	} else if (job->verdict) {
 		refusals_note(s->hub->refusals, h->client, h->path, clock_monotonic_us());
 		session_close(s, job->verdict);
 	} else {
-		judge_numbers(s);
+		judge_numbers(s, too_many);
 	}
+	if (too_many)
+		s->kill_us = clock_monotonic_us() + TOO_MANY_US; /* nobody keeps the places of others by not closing */
 }
 
 static void begin_replay(struct session *s)

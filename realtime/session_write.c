@@ -37,6 +37,7 @@ static void push(struct session *s, struct blob *take_bytes, bool replayed, int6
 
 	if (!p) {
 		blob_unref(take_bytes);
+		session_close(s, CLOSE_INTERNAL_ERROR); /* better than a message that is left out; nothing, when it is closing */
 		return;
 	}
 	p->bytes = take_bytes;

@@ -203,6 +203,26 @@ static void test_order__an_author_hears_a_message_that_was_read_after_his_answer
 	close_house(&t);
 }
 
+/* ---- the end ---- */
+
+/* For the tools that watch memory. */
+static void test_order__a_hub_that_goes_forgets_the_last_words_of_its_sockets(void **state)
+{
+	struct fixture *f = *state;
+	struct peer *here, *coming;
+	struct house t;
+
+	add_pair(f);
+	open_house(&t, f, NULL);
+	here = open_peer(&t, THREAD, 1);
+	say(here, "{\"type\":\"typing\",\"is_typing\":true}");
+	assert_heard(here, "{\"type\":\"chat_typing\",\"payload\":{\"user_id\":1,\"is_typing\":true}}");
+	coming = ask_for_socket(&t, THREAD, 2);
+	close_house(&t);
+	close_peer(here);
+	close_peer(coming);
+}
+
 /* ---- without threads ---- */
 
 static void test_order__so_many_wait_and_no_more(void **state)
@@ -221,16 +241,40 @@ static void test_order__so_many_wait_and_no_more(void **state)
 	assert_int_equal(group_find(&t->hub, HUB_CHAT, 7)->n_pending, 0);
 }
 
+/* Whatever allocation fails: the message is in the list, or it is not known, and a sweep finds it. */
+static void test_order__without_memory_a_message_is_not_taken_for_told(void **state)
+{
+	struct still *t = *state;
+	struct session *s = still_session(t, 7, 1);
+	struct group *g = s->group;
+	struct live_event event = { .kind = LIVE_CHAT_MESSAGE, .id = 7, .caller = NULL_INT, .payload = STR("{}") };
+	int n = 0;
+
+	g->last_id = 0;
+	for (int tries = 1; g->last_id == 0; tries++) {
+		event.message = 1;
+		fault_arm(FAULT_ALLOC, tries, false);
+		event_told(&t->hub, &event, NULL, 0);
+		fault_disarm_all();
+		assert_int_equal(g->end->frames, g->last_id);
+		n = tries;
+	}
+	assert_true(n > 1);
+	still_session_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest stills[] = {
 		STILL(test_order__so_many_wait_and_no_more),
+		STILL(test_order__without_memory_a_message_is_not_taken_for_told),
 	};
 	const struct CMUnitTest tests[] = {
 		CASE(test_order__the_last_word_on_a_poll_is_the_databases),
 		CASE(test_order__what_was_told_meanwhile_is_newer_than_what_was_read),
 		CASE(test_order__a_verdict_that_is_older_than_the_end_of_the_poll),
 		CASE(test_order__the_last_word_on_a_message_is_the_databases),
+		CASE(test_order__a_hub_that_goes_forgets_the_last_words_of_its_sockets),
 		CASE(test_order__an_author_hears_a_message_that_was_read_after_his_answer),
 	};
 
