@@ -149,7 +149,7 @@ static inline void open_house_(struct house *t, struct fixture *f, const char *c
 	    hub_start(t->hub, &err) < 0)
 		fail_msg("%s", err.text);
 }
-#define open_house(t, f, ...) open_house_(t, f, (const char *const[]){ "DJANGO_SECRET_KEY=" SECRET, __VA_ARGS__, NULL })
+#define open_house(t, f, ...) open_house_(t, f, (const char *const[]){ ("DJANGO_SECRET_KEY=" SECRET), __VA_ARGS__, NULL })
 
 static inline void close_house(struct house *t)
 {
