@@ -1,8 +1,7 @@
 /* /api/auth/register/, /api/auth/me/ and /api/user/: accounts.md 4. */
 #include "api/handlers_impl.h"
 #include "api/reply.h"
-#include "base/log.h"
-#include "base/media.h"
+#include "api/upload.h"
 #include "domain/account.h"
 #include "domain/account_data.h"
 #include "domain/account_delete.h"
@@ -146,15 +145,6 @@ void user_data_export(struct request *req)
 static const struct field deleted_shape_list[] = { SHAPE("message", TEXT) };
 const struct fields account_deleted_shape = SHAPES(deleted_shape_list);
 
-/* The account has gone: a file that cannot be removed is an administrator's matter. */
-static void remove_avatar(struct request *req, struct str path)
-{
-	struct error err;
-
-	if (path.len && media_remove(req->worker->context->settings->media_root, path, &err) < 0)
-		log_write(LOG_ERROR, "http", "media.left", LOG_FIELDS(LOG_STR("request_id", req->id)), "an avatar stays: %s", err.text);
-}
-
 void user_data_delete(struct request *req)
 {
 	struct str avatar;
@@ -165,7 +155,7 @@ void user_data_delete(struct request *req)
 		reply_error(req, r);
 		return;
 	}
-	remove_avatar(req, avatar);
+	upload_remove(req, avatar);
 	buf_add_text(&b, "{\"message\":\"Votre compte et vos données personnelles ont été supprimés.\"}");
 	reply_json_take(req, 200, &b);
 }

@@ -7,6 +7,7 @@
 #include "api/live_json.h"
 #include "api/person.h"
 #include "api/reply.h"
+#include "api/upload.h"
 #include "domain/chat.h"
 
 /* One list for answers and bodies: what a body may hold is in the second struct. */
@@ -187,6 +188,7 @@ static void change_message(struct request *req, bool (*read_or_reply)(struct req
 	struct change change = { .present = 0 };
 	const struct chat_message_edit edit = { apply_change, &change };
 	struct chat_message message = { .id = NULL_INT };
+	struct str old_attachment = { NULL, 0 };
 	int r;
 
 	if (!changeable_or_reply(req, &message))
@@ -198,13 +200,14 @@ static void change_message(struct request *req, bool (*read_or_reply)(struct req
 		reply_field_error(req, "thread", "Un message ne change pas de fil.");
 		return;
 	}
-	r = chat_message_update(req->worker->db, &req->arena, req->caller, message.id, &edit, &message);
+	r = chat_message_update(req->worker->db, &req->arena, req->caller, message.id, &edit, &message, &old_attachment);
 	if (r == ERR_CONFLICT)
 		reply_detail(req, 400, "Un message supprimé ne peut plus être modifié.");
 	else if (r < 0)
 		reply_error(req, r);
 	else
 		announce_and_reply(req, 200, &message, LIVE_NOT_NEW);
+	upload_remove(req, old_attachment);
 }
 
 void chat_messages_replace(struct request *req)
@@ -220,16 +223,13 @@ void chat_messages_change(struct request *req)
 void chat_messages_delete(struct request *req)
 {
 	struct chat_message message;
-	bool deleted;
 	int64_t id;
 	int r = ERR_NOT_FOUND;
 
 	if (str_to_uint(req->params[0], &id))
-		r = chat_message_delete(req->worker->db, &req->arena, req->caller, id, &message, &deleted);
+		r = chat_message_delete(req->worker->db, &req->arena, req->caller, id, &message);
 	if (r < 0)
 		reply_error(req, r);
-	else if (deleted)
-		announce_and_reply(req, 204, &message, LIVE_NOT_NEW);
 	else
-		reply_empty(req, 204);
+		announce_and_reply(req, 204, &message, LIVE_NOT_NEW);
 }

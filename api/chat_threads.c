@@ -6,6 +6,7 @@
 #include "api/handlers_impl.h"
 #include "api/person.h"
 #include "api/reply.h"
+#include "api/upload.h"
 #include "domain/chat.h"
 #include "domain/project.h"
 
@@ -146,13 +147,20 @@ void chat_threads_change(struct request *req)
 
 void chat_threads_delete(struct request *req)
 {
+	struct db_rows rows;
+	const struct chat_attachment *attachments;
 	int64_t id;
-	int r = str_to_uint(req->params[0], &id) ? chat_thread_delete(req->worker->db, &req->arena, req->caller, id) : ERR_NOT_FOUND;
+	int r = ERR_NOT_FOUND;
 
+	if (str_to_uint(req->params[0], &id))
+		r = chat_thread_delete(req->worker->db, &req->arena, req->caller, id, &rows);
 	if (r < 0) {
 		reply_error(req, r);
 		return;
 	}
+	attachments = rows.items;
+	for (size_t i = 0; i < rows.n; i++)
+		upload_remove(req, attachments[i].path);
 	request_announce(req, (struct live_event){ .kind = LIVE_THREAD_GONE, .id = id });
 	reply_empty(req, 204);
 }

@@ -67,11 +67,17 @@ static enum range_result find_range(const struct request *req, const struct aske
 	return range_parse(req->headers.range, file->size, ret_first, ret_n);
 }
 
+static bool is_of_chat(struct str path)
+{
+	return str_starts(path, "chat_attachments/");
+}
+
+/* What people of a thread send each other stays in no cache that others share, and is asked for again: it may be gone. */
 static void add_headers(struct request *req, const struct asked *file)
 {
 	reply_header(req, "ETag", arena_strndup(&req->arena, file->etag, strlen(file->etag)));
 	reply_header(req, "Last-Modified", arena_strndup(&req->arena, file->last_modified, strlen(file->last_modified)));
-	reply_header(req, "Cache-Control", "public, max-age=86400");
+	reply_header(req, "Cache-Control", is_of_chat(req->params[0]) ? "private, no-cache" : "public, max-age=86400");
 	reply_header(req, "Accept-Ranges", "bytes");
 	reply_header(req, "Content-Security-Policy", "default-src 'none'; sandbox");
 }
@@ -85,7 +91,7 @@ static void reply_outside(struct request *req, const struct asked *file)
 /* What may be of any type (UPLOAD_ANY) is an attachment whatever its name says (realtime.md 10.18). */
 static bool is_shown(struct str path, bool image)
 {
-	return image && !str_starts(path, "chat_attachments/");
+	return image && !is_of_chat(path);
 }
 
 static void reply_content(struct request *req, const struct asked *file, int fd, uint64_t first, uint64_t n, bool part)

@@ -10,6 +10,7 @@
 #include "api/polls_impl.h"
 #include "api/reply.h"
 #include "base/clock.h"
+#include "base/json_out.h"
 #include "domain/poll_vote.h"
 
 #define BAD_ITEMS_MAX 1000 /* that an answer lists */
@@ -146,9 +147,15 @@ static json_t *take_json(const struct body_value *body, const char *name)
 	return parsed;
 }
 
+/* What an option is given. */
+static const char *value_name(enum poll_method method)
+{
+	return method == POLL_QUADRATIC ? "points" : "ranking";
+}
+
 static bool read_mark(const json_t *item, enum poll_method method, struct poll_mark *ret_mark)
 {
-	const json_t *value = json_object_get(item, method == POLL_QUADRATIC ? "points" : "ranking");
+	const json_t *value = json_object_get(item, value_name(method));
 
 	if (!scalar_int(json_object_get(item, "option_id"), &ret_mark->option_id))
 		return false;
@@ -157,6 +164,35 @@ static bool read_mark(const json_t *item, enum poll_method method, struct poll_m
 	ret_mark->value = NULL_INT;
 	return !value || json_is_null(value) ||
 	       (scalar_int(value, &ret_mark->value) && ret_mark->value >= 1 && ret_mark->value <= INT32_MAX);
+}
+
+/* "name":value when the item has it. */
+static void add_member(struct buf *b, const char *separator, const json_t *item, const char *name)
+{
+	const json_t *value = json_object_get(item, name);
+
+	if (!value)
+		return;
+	buf_add_text(b, separator);
+	json_add_key(b, name);
+	json_write(b, value);
+}
+
+/* The list as it was sent, without members that mean nothing; its items have been read, so that what they hold is short. */
+static int keep_received(struct request *req, const json_t *list, enum poll_method method, struct poll_vote *vote)
+{
+	struct buf b CLEANUP(buf_finish) = BUF_EMPTY;
+
+	buf_add_char(&b, '[');
+	for (size_t i = 0; i < vote->n_marks; i++) {
+		buf_add_text(&b, i ? ",{" : "{");
+		add_member(&b, "", json_array_get(list, i), "option_id");
+		add_member(&b, ",", json_array_get(list, i), value_name(method));
+		buf_add_char(&b, '}');
+	}
+	buf_add_char(&b, ']');
+	vote->received.text = b.failed ? (struct str){ NULL, 0 } : arena_str(&req->arena, buf_view(&b));
+	return vote->received.text.s ? 0 : ERR_NOMEM;
 }
 
 static bool read_marks_or_reply(struct request *req, const json_t *list, enum poll_method method, struct poll_vote *vote)
@@ -181,7 +217,10 @@ static bool read_marks_or_reply(struct request *req, const json_t *list, enum po
 	}
 	vote->marks = marks;
 	vote->n_marks = n;
-	return true;
+	if (keep_received(req, list, method, vote) == 0)
+		return true;
+	reply_error(req, ERR_NOMEM);
+	return false;
 }
 
 /* An absent list is an empty one, which is then refused as such. */

@@ -48,6 +48,14 @@ int uploads_store(struct request *req, const struct fields *fields, void *row)
 	return 0;
 }
 
+void upload_remove(struct request *req, struct str path)
+{
+	struct error err;
+
+	if (path.len && media_remove(media_root(req), path, &err) < 0)
+		log_write(LOG_ERROR, "http", "media.left", LOG_FIELDS(LOG_STR("request_id", req->id)), "a file stays: %s", err.text);
+}
+
 void uploads_take_back(struct request *req, struct body_value *body)
 {
 	struct error err = { 0 };

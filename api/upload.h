@@ -35,6 +35,9 @@ const char *upload_served_type(struct str path, bool *ret_is_image);
  */
 int uploads_store(struct request *, const struct fields *, void *row);
 
+/* Removes a stored file that no row names any more; an empty path is none. One that stays (logged) is an administrator's matter. */
+void upload_remove(struct request *, struct str path);
+
 /* Removes what uploads_store has stored for this body: the request has failed. */
 void uploads_take_back(struct request *, struct body_value *);
 

@@ -248,7 +248,7 @@ static int start_monitors(struct service *s, struct error *err)
 /* ---- hub, server ---- */
 
 /*
- * As many descriptors as the settings ask for, if we may have them; and no more, for libwebsockets keeps a table of as many as there
+ * As many descriptors as the settings ask for, if we may have them; and no more, for the server keeps a table of as many as there
  * can be, and containers often allow a billion.
  */
 static int limit_files(struct service *s, struct error *err)

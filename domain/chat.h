@@ -156,8 +156,16 @@ struct chat_thread_edit {
 int chat_thread_update(struct db_conn *, struct arena *, const struct account *caller, int64_t id, const struct chat_thread_edit *,
                        struct chat_thread *ret_thread, bool *ret_members_changed);
 
-/* Deletes a thread with its memberships, messages and their reports. ERR_NOT_FOUND; ERR_FORBIDDEN (chat_thread_may_delete). */
-int chat_thread_delete(struct db_conn *, struct arena *, const struct account *caller, int64_t id);
+/* A file that a message had. */
+struct chat_attachment {
+	struct str path;
+};
+
+/*
+ * Deletes a thread with its memberships, messages and their reports. *ret_attachments: the files (struct chat_attachment) that
+ * nothing names any more. ERR_NOT_FOUND; ERR_FORBIDDEN (chat_thread_may_delete).
+ */
+int chat_thread_delete(struct db_conn *, struct arena *, const struct account *caller, int64_t id, struct db_rows *ret_attachments);
 
 /* ---- writing messages ---- */
 
@@ -180,15 +188,17 @@ struct chat_message_edit {
 	const void *arg;
 };
 
-/* Changes a message, and notes when. ERR_NOT_FOUND; ERR_FORBIDDEN (chat_message_may_change); ERR_CONFLICT: it is deleted. */
+/*
+ * Changes a message, and notes when. *ret_old_attachment: the path of the attachment that it had and has no more; empty: none.
+ * ERR_NOT_FOUND; ERR_FORBIDDEN (chat_message_may_change); ERR_CONFLICT: it is deleted.
+ */
 int chat_message_update(struct db_conn *, struct arena *, const struct account *caller, int64_t id, const struct chat_message_edit *,
-                        struct chat_message *ret_message);
+                        struct chat_message *ret_message, struct str *ret_old_attachment);
 
 /*
- * Marks a message as deleted; its text is kept for moderation. *ret_deleted is false when it was deleted before: nothing has
- * happened. ERR_NOT_FOUND; ERR_FORBIDDEN (chat_message_may_change).
+ * Marks a message as deleted, now, also when it was deleted before; its text is kept for moderation. ERR_NOT_FOUND;
+ * ERR_FORBIDDEN (chat_message_may_change).
  */
-int chat_message_delete(struct db_conn *, struct arena *, const struct account *caller, int64_t id, struct chat_message *ret_message,
-                        bool *ret_deleted);
+int chat_message_delete(struct db_conn *, struct arena *, const struct account *caller, int64_t id, struct chat_message *ret_message);
 
 #endif

@@ -125,7 +125,7 @@ struct change {
 	int64_t id;
 	const struct chat_message_edit *edit;
 	struct chat_message row;
-	bool deleted;
+	struct str old_attachment;
 };
 
 /* The row, locked, if the caller may change it. */
@@ -158,6 +158,7 @@ static int update(struct db_conn *db, void *arg)
 		return ERR_CONFLICT;
 	in = (struct chat_message_in){ c->row.thread_id, c->row.content, c->row.attachment };
 	c->edit->apply(c->edit->arg, &in);
+	c->old_attachment = str_equal(in.attachment, c->row.attachment) ? (struct str){ NULL, 0 } : c->row.attachment;
 	r = store(db, c->id, &in);
 	if (r == 0)
 		r = note(db, c->caller, "chat_message_update", c->id, (struct str){ NULL, 0 });
@@ -165,44 +166,37 @@ static int update(struct db_conn *db, void *arg)
 }
 
 int chat_message_update(struct db_conn *db, struct arena *arena, const struct account *caller, int64_t id,
-                        const struct chat_message_edit *edit, struct chat_message *ret_message)
+                        const struct chat_message_edit *edit, struct chat_message *ret_message, struct str *ret_old_attachment)
 {
 	struct change c = { .arena = arena, .caller = caller, .id = id, .edit = edit };
 	int r = db_write(db, update, &c);
 
-	if (r == 0)
-		*ret_message = c.row;
-	return r;
+	if (r < 0)
+		return r;
+	*ret_message = c.row;
+	*ret_old_attachment = c.old_attachment;
+	return 0;
 }
 
-static int mark_deleted(struct db_conn *db, struct change *c)
+static int delete (struct db_conn *db, void *arg)
 {
 	static const struct db_statement sql = { "UPDATE core_chatmessage SET is_deleted = TRUE, deleted_at = $2 WHERE id = $1" };
-	int r = db_execute(db, &sql, DB_PARAMS(DB_INT(c->id), DB_TIME(clock_now())), NULL);
+	struct change *c = arg;
+	int r = lock_own(db, c);
 
+	if (r == 0)
+		r = db_execute(db, &sql, DB_PARAMS(DB_INT(c->id), DB_TIME(clock_now())), NULL);
 	if (r == 0)
 		r = note(db, c->caller, "chat_message_delete", c->id, (struct str){ NULL, 0 });
 	return r < 0 ? r : read_written(db, c->arena, c->caller, c->id, &c->row);
 }
 
-static int delete (struct db_conn *db, void *arg)
-{
-	struct change *c = arg;
-	int r = lock_own(db, c);
-
-	c->deleted = r == 0 && !c->row.is_deleted;
-	return c->deleted ? mark_deleted(db, c) : r;
-}
-
-int chat_message_delete(struct db_conn *db, struct arena *arena, const struct account *caller, int64_t id, struct chat_message *ret_message,
-                        bool *ret_deleted)
+int chat_message_delete(struct db_conn *db, struct arena *arena, const struct account *caller, int64_t id, struct chat_message *ret_message)
 {
 	struct change c = { .arena = arena, .caller = caller, .id = id };
 	int r = db_write(db, delete, &c);
 
-	if (r < 0)
-		return r;
-	*ret_message = c.row;
-	*ret_deleted = c.deleted;
-	return 0;
+	if (r == 0)
+		*ret_message = c.row;
+	return r;
 }

@@ -181,24 +181,39 @@ struct deletion {
 	struct arena *arena;
 	const struct account *caller;
 	int64_t id;
+	struct db_rows attachments;
 };
+
+static int read_attachments(struct db_conn *db, struct deletion *d)
+{
+	static const struct db_column columns[] = { DB_COLUMN(struct chat_attachment, path, TEXT, "attachment") };
+	static const struct db_row row = DB_ROW(struct chat_attachment, columns);
+	static const struct db_statement named = { "SELECT $cols FROM core_chatmessage WHERE thread_id = $1 AND attachment <> ''", &row };
+
+	return db_select(db, &named, DB_PARAMS(DB_INT(d->id)), d->arena, &d->attachments);
+}
 
 static int delete (struct db_conn *db, void *arg)
 {
-	const struct deletion *d = arg;
+	struct deletion *d = arg;
 	struct chat_thread row;
 	int r = chat_thread_lock(db, d->arena, d->caller->id, d->id, &row);
 
 	if (r == 0 && !chat_thread_may_delete(&row, d->caller))
 		r = ERR_FORBIDDEN;
 	if (r == 0)
+		r = read_attachments(db, d);
+	if (r == 0)
 		r = cascade_delete(db, "core_chatthread", d->id);
 	return r < 0 ? r : audit_write(db, d->caller->id, "chat_thread_delete", TARGET_TYPE, d->id, (struct json_text){ { NULL, 0 } });
 }
 
-int chat_thread_delete(struct db_conn *db, struct arena *arena, const struct account *caller, int64_t id)
+int chat_thread_delete(struct db_conn *db, struct arena *arena, const struct account *caller, int64_t id, struct db_rows *ret_attachments)
 {
-	struct deletion d = { arena, caller, id };
+	struct deletion d = { .arena = arena, .caller = caller, .id = id };
+	int r = db_write(db, delete, &d);
 
-	return db_write(db, delete, &d);
+	if (r == 0)
+		*ret_attachments = d.attachments;
+	return r;
 }

@@ -104,12 +104,13 @@ static enum poll_refusal judge_points(const struct poll *poll, const struct poll
 enum poll_refusal poll_judge_marks(const struct poll *poll, const struct poll_vote *vote)
 {
 	enum poll_method method = poll_method(poll);
+	enum poll_refusal refusal = method == POLL_QUADRATIC ? judge_points(poll, vote) : POLL_ACCEPTS;
 
-	if (method == POLL_BINARY)
-		return POLL_ACCEPTS;
+	if (method == POLL_BINARY || refusal == POLL_MARKS_HAVE_TOO_MUCH)
+		return refusal;
 	if (!vote->n_marks || !are_its_options(poll, &vote->marks->option_id, vote->n_marks, sizeof(*vote->marks)))
 		return POLL_MARKS_ARE_NONE;
-	return method == POLL_QUADRATIC ? judge_points(poll, vote) : POLL_ACCEPTS;
+	return refusal;
 }
 
 static enum poll_refusal judge(const struct poll *poll, const struct poll_vote *vote, struct instant now)
@@ -303,17 +304,6 @@ static int replace_ballots(struct db_conn *db, const struct casting *c)
 
 /* ---- journal ---- */
 
-static void add_marks(struct buf *b, const struct casting *c, const char *list, const char *value)
-{
-	buf_addf(b, ",\"%s\":[", list);
-	for (size_t i = 0; i < c->vote->n_marks; i++) {
-		buf_addf(b, "%s{\"option_id\":%lld,\"%s\":", i ? "," : "", (long long)c->vote->marks[i].option_id, value);
-		json_add_int(b, c->vote->marks[i].value);
-		buf_add_char(b, '}');
-	}
-	buf_add_char(b, ']');
-}
-
 static void add_vote(struct buf *b, const struct casting *c)
 {
 	switch (c->method) {
@@ -322,10 +312,12 @@ static void add_vote(struct buf *b, const struct casting *c)
 		poll_add_ids(b, c->vote->options, c->vote->n_options, sizeof(*c->vote->options));
 		break;
 	case POLL_QUADRATIC:
-		add_marks(b, c, "votes", "points");
+		buf_add_text(b, ",\"votes\":");
+		buf_add_str(b, c->vote->received.text);
 		break;
 	case POLL_MAJORITY:
-		add_marks(b, c, "rankings", "ranking");
+		buf_add_text(b, ",\"rankings\":");
+		buf_add_str(b, c->vote->received.text);
 		break;
 	}
 }

@@ -28,7 +28,8 @@ struct poll_vote {
 	size_t n_options;
 	const struct poll_mark *marks; /* `votes` or `rankings`, by the method */
 	size_t n_marks;
-	int64_t intensity; /* quadratic: POLL_INTENSITY_MIN to POLL_INTENSITY_MAX */
+	struct json_text received; /* that list as it was sent, for the journal of a poll that is not anonymous */
+	int64_t intensity;         /* quadratic: POLL_INTENSITY_MIN to POLL_INTENSITY_MAX */
 };
 
 #define POLL_INTENSITY_MIN 1
@@ -42,9 +43,9 @@ enum poll_refusal {
 	POLL_HAS_CLOSED,
 	POLL_CHOICE_IS_NONE,      /* of options: one is not of this poll, or is named twice */
 	POLL_CHOICE_IS_SINGLE,    /* of options: several, where one is allowed */
+	POLL_MARKS_HAVE_TOO_MUCH, /* quadratic: the sum of the points is too high, whatever they are given to */
 	POLL_MARKS_ARE_NONE,      /* of marks: there are none; an option is not of this poll, or is named twice */
 	POLL_MARKS_HAVE_NONE,     /* quadratic: no option has points */
-	POLL_MARKS_HAVE_TOO_MUCH, /* quadratic: the sum of the points is too high */
 	POLL_REFUSALS
 };
 

@@ -15,18 +15,27 @@ static bool is_blocked(const struct group *g)
 
 /* ---- waiting ---- */
 
+/* What a sweep finds as well. */
+static bool is_state(enum live_kind kind)
+{
+	return kind == LIVE_CHAT_MESSAGE || kind == LIVE_CHAT_TYPING || kind == LIVE_POLL_UPDATE;
+}
+
 static void pend(struct group *g, const struct live_event *event, struct blob *payload, int64_t since_us)
 {
-	struct pending *p = mem_alloc(sizeof(*p));
+	struct pending *p = g->n_pending >= PENDING_MAX && is_state(event->kind) ? NULL : mem_alloc(sizeof(*p));
 
-	if (!p)
-		return; /* the next sweep finds it */
+	if (!p) {
+		g->next_sweep_us = 0;
+		return;
+	}
 	p->event = *event;
 	p->event.payload = blob_view(payload);
 	p->payload = blob_ref(payload);
 	p->since_us = since_us;
 	*g->pending_end = p;
 	g->pending_end = &p->next;
+	g->n_pending++;
 }
 
 static struct pending *take_pending(struct group *g)
@@ -37,6 +46,7 @@ static struct pending *take_pending(struct group *g)
 		g->pending = p->next;
 		if (!g->pending)
 			g->pending_end = &g->pending;
+		g->n_pending--;
 	}
 	return p;
 }
@@ -92,28 +102,50 @@ void events_ask_members(struct hub *hub, struct group *g)
 
 /* ---- delivering ---- */
 
-static void note_digest(struct group *g, struct str bytes)
+/* Two that change a thing at once may be told in the other order: what the database says in a moment is the last word. */
+static void settle_soon(struct group *g)
 {
-	g->digests[g->n_digests++ % DIGESTS] = digest_of(bytes);
+	int64_t soon_us = clock_monotonic_us() + SETTLE_US;
+
+	if (soon_us < g->next_sweep_us)
+		g->next_sweep_us = soon_us;
 }
 
-static bool was_sent(const struct group *g, struct str bytes)
+static void note_told(struct group *g, int64_t message, uint64_t digest)
 {
-	uint64_t digest = digest_of(bytes);
+	g->told[g->n_told++ % TOLD] = (struct told){ message, digest };
+}
 
-	for (size_t i = 0; i < DIGESTS; i++)
-		if (g->digests[i] == digest)
-			return true;
+/* Whether what was read of a message need not be told: that was its last word, or one came while it was read. */
+static bool is_told(const struct group *g, const struct job *job, const struct found *f)
+{
+	for (unsigned n = g->n_told; n > 0 && g->n_told - n < TOLD; n--) {
+		const struct told *t = &g->told[(n - 1) % TOLD];
+
+		if (t->message == f->id)
+			return n > job->told || t->digest == digest_of(blob_view(f->bytes));
+	}
 	return false;
 }
 
-static void append_message(struct hub *hub, struct group *g, struct blob *take_frame, int64_t new_id, struct hold *take_hold)
+/* Without memory for it nothing is noted either, and the next sweep finds it. */
+static void append_message(struct hub *hub, struct group *g, struct blob *take_frame, int64_t id, bool is_new, bool settled,
+                           struct hold *take_hold)
 {
-	if (take_frame)
-		note_digest(g, blob_view(take_frame));
-	if (new_id > g->last_id)
-		g->last_id = new_id;
-	group_append(hub, g, ENTRY_MESSAGE, take_frame, new_id, take_hold);
+	uint64_t digest = !settled && take_frame ? digest_of(blob_view(take_frame)) : 0;
+
+	if (!group_append(hub, g, ENTRY_MESSAGE, take_frame, is_new ? id : 0, take_hold))
+		return;
+	if (is_new && id > g->last_id)
+		g->last_id = id;
+	if (!settled)
+		note_told(g, id, digest);
+}
+
+static void append_poll(struct hub *hub, struct group *g, struct str payload, struct hold *take_hold)
+{
+	if (group_append(hub, g, ENTRY_POLL, frame_message(SENT_POLL_UPDATE, payload), 0, take_hold))
+		g->poll_digest = digest_of(payload);
 }
 
 static void deliver_message(struct hub *hub, struct group *g, const struct live_event *event, struct blob *payload, int64_t since_us)
@@ -136,7 +168,9 @@ static void deliver_message(struct hub *hub, struct group *g, const struct live_
 		ask_gap(hub, g, event->message);
 		return;
 	}
-	append_message(hub, g, frame_message(SENT_CHAT_MESSAGE, blob_view(payload)), is_new ? event->message : 0,
+	if (!is_new)
+		settle_soon(g);
+	append_message(hub, g, frame_message(SENT_CHAT_MESSAGE, blob_view(payload)), event->message, is_new, /* settled: */ is_new,
 	               hold_create(hub, g, event, since_us));
 }
 
@@ -150,9 +184,9 @@ static void deliver(struct hub *hub, struct group *g, const struct live_event *e
 		group_append(hub, g, ENTRY_TYPING, frame_message(SENT_CHAT_TYPING, blob_view(payload)), 0, NULL);
 		break;
 	case LIVE_POLL_UPDATE:
-		g->poll_digest = digest_of(blob_view(payload));
-		group_append(hub, g, ENTRY_POLL, frame_message(SENT_POLL_UPDATE, blob_view(payload)), 0,
-		             hold_create(hub, g, event, since_us));
+		g->n_told++;
+		settle_soon(g);
+		append_poll(hub, g, blob_view(payload), hold_create(hub, g, event, since_us));
 		break;
 	case LIVE_THREAD_MEMBERS:
 		events_ask_members(hub, g);
@@ -160,6 +194,7 @@ static void deliver(struct hub *hub, struct group *g, const struct live_event *e
 	case LIVE_THREAD_GONE:
 	case LIVE_POLL_GONE:
 		group_close_all(g, CLOSE_NOT_FOUND);
+		g->next_sweep_us = 0; /* for those whose verdict is older, and still on its way */
 		break;
 	}
 }
@@ -207,6 +242,7 @@ void events_go_on(struct hub *hub, struct group *g)
 		return;
 	g->pending = NULL;
 	g->pending_end = &g->pending;
+	g->n_pending = 0;
 	while ((p = list)) {
 		list = p->next;
 		if (is_blocked(g))
@@ -219,13 +255,25 @@ void events_go_on(struct hub *hub, struct group *g)
 
 /* ---- what the database said ---- */
 
+/* Its author may still wait for his answer: as far as it is known, for which. */
+static struct hold *hold_found(struct hub *hub, struct group *g, const struct found *f)
+{
+	const struct live_event unknown = { .caller = f->author, .request = UINT64_MAX };
+
+	for (const struct pending *p = g->pending; p; p = p->next)
+		if (p->event.message == f->id && p->event.previous != LIVE_NOT_NEW)
+			return hold_create(hub, g, &p->event, p->since_us);
+	return hold_create(hub, g, &unknown, clock_monotonic_us());
+}
+
 static void append_found(struct hub *hub, struct group *g, struct job *job)
 {
 	for (struct found *f = job->found; f; f = f->next) {
-		if (f->is_new ? f->id <= g->last_id : was_sent(g, blob_view(f->bytes)))
+		if (f->is_new ? f->id <= g->last_id : is_told(g, job, f))
 			continue;
 		metric_add(hub->figures.repaired, 1);
-		append_message(hub, g, blob_ref(f->bytes), f->is_new ? f->id : 0, NULL);
+		append_message(hub, g, blob_ref(f->bytes), f->id, f->is_new, /* settled: */ false,
+		               f->is_new ? hold_found(hub, g, f) : NULL);
 	}
 }
 
@@ -251,6 +299,19 @@ static void found_members(struct group *g, const struct job *job)
 	}
 }
 
+/* Of many edits a sweep takes a part, and the next one goes on at once. */
+static void note_swept(struct group *g, const struct job *job)
+{
+	g->swept_to = 0;
+	if (job->changes_complete) {
+		g->swept_at = job->until;
+		return;
+	}
+	for (const struct found *f = job->found; f && !f->is_new; f = f->next)
+		g->swept_to = f->id;
+	g->next_sweep_us = 0;
+}
+
 static void found_thread(struct hub *hub, struct group *g, struct job *job)
 {
 	if (job->error == ERR_NOT_FOUND)
@@ -259,7 +320,7 @@ static void found_thread(struct hub *hub, struct group *g, struct job *job)
 		return;
 	append_found(hub, g, job);
 	if (job->kind == JOB_SWEEP)
-		g->swept_at = job->until;
+		note_swept(g, job);
 	else if (job->complete && job->up_to > g->last_id)
 		g->last_id = job->up_to; /* that one is gone: nobody need wait for it */
 }
@@ -268,15 +329,26 @@ static void found_poll(struct hub *hub, struct group *g, struct job *job)
 {
 	if (job->error == ERR_NOT_FOUND)
 		group_close_all(g, CLOSE_NOT_FOUND);
-	if (job->error || !job->poll || job->digest == g->poll_digest)
+	if (job->error || !job->poll || job->digest == g->poll_digest || job->told != g->n_told)
 		return;
-	g->poll_digest = job->digest;
 	metric_add(hub->figures.repaired, 1);
-	group_append(hub, g, ENTRY_POLL, frame_message(SENT_POLL_UPDATE, blob_view(job->poll)), 0, NULL);
+	append_poll(hub, g, blob_view(job->poll), NULL);
+}
+
+static void note_error(struct group *g, const struct job *job)
+{
+	if (!job->error || job->error == ERR_NOT_FOUND)
+		return;
+	g->retry_us = clock_monotonic_us() + RETRY_US;
+	if (g->retry_us < g->next_sweep_us)
+		g->next_sweep_us = g->retry_us;
 }
 
 void event_found(struct hub *hub, struct group *g, struct job *job)
 {
+	note_error(g, job);
+	if (job->kind == JOB_SWEEP || job->kind == JOB_POLL)
+		hub->n_sweeps--;
 	if (job->kind == JOB_GAP)
 		g->filling = false;
 	if (job->kind == JOB_MEMBERS) {

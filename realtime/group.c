@@ -66,8 +66,6 @@ static void drop_group(struct hub *hub, struct group *g)
 
 void group_join(struct group *g, struct session *s)
 {
-	struct hub *hub = s->hub;
-
 	s->group = g;
 	g->all_woken = false;
 	s->next_in_group = g->sessions;
@@ -78,10 +76,20 @@ void group_join(struct group *g, struct session *s)
 	g->n_sessions++;
 	s->at = g->end;
 	s->at->waiting++;
-	if (!g->joined) {
-		g->joined = true;
-		bus_join(hub->bus, g);
+}
+
+void group_welcome(struct hub *hub, struct group *g, struct str origin_prefix)
+{
+	struct blob *origin = blob_create(origin_prefix.s, origin_prefix.len);
+
+	if (origin) {
+		blob_unref(g->origin);
+		g->origin = origin;
 	}
+	if (g->joined)
+		return;
+	g->joined = true;
+	bus_join(hub->bus, g);
 }
 
 void group_leave(struct group *g, struct session *s)
@@ -102,6 +110,7 @@ void group_leave(struct group *g, struct session *s)
 	g->members = 0;
 	g->last_id = -1; /* nobody follows it: whoever comes next reads it anew */
 	g->poll_digest = 0;
+	g->swept_to = 0;
 	events_free(g);
 }
 
@@ -162,14 +171,14 @@ static void judge_sessions(struct group *g)
 		session_overloaded(s);
 }
 
-void group_append(struct hub *hub, struct group *g, enum entry_kind kind, struct blob *take_bytes, int64_t message, struct hold *take_hold)
+bool group_append(struct hub *hub, struct group *g, enum entry_kind kind, struct blob *take_bytes, int64_t message, struct hold *take_hold)
 {
 	struct entry *e = g->end, *end = g->n_sessions && take_bytes ? mem_alloc(sizeof(*end)) : NULL;
 
-	if (!end) { /* without memory the next sweep finds it */
+	if (!end) {
 		blob_unref(take_bytes);
 		hold_unref(take_hold);
-		return;
+		return false;
 	}
 	e->kind = kind;
 	e->bytes = take_bytes;
@@ -187,6 +196,7 @@ void group_append(struct hub *hub, struct group *g, enum entry_kind kind, struct
 	if (is_behind(hub, g))
 		judge_sessions(g);
 	group_trim(g);
+	return true;
 }
 
 uint64_t digest_of(struct str text)
@@ -212,24 +222,30 @@ static void ask_sweep(struct hub *hub, struct group *g)
 		return;
 	job->after = g->last_id;
 	job->since = g->swept_at;
+	job->changed_after = g->swept_to;
 	job->up_to = g->last_id;
+	hub->n_sweeps++;
 	lookup_ask(hub->lookup, job);
+}
+
+/* However many are due, few are on their way at once: nothing is sent to a group whose members are being read. */
+static bool may_sweep(const struct hub *hub, const struct group *g, int64_t now_us)
+{
+	return hub->n_sweeps < SWEEPS_AT_ONCE && !g->jobs && (g->target == HUB_POLL || g->last_id >= 0) && now_us >= g->next_sweep_us;
 }
 
 static void tick_group(struct hub *hub, struct group *g, int64_t now_us)
 {
-	bool known = g->target == HUB_POLL || g->last_id >= 0;
-
-	if (!g->n_sessions) {
-		if (!g->jobs && now_us - g->empty_since_us > LINGER_US)
+	if (!g->n_sessions) { /* one into which nobody was let costs nothing: anybody can ask for any number */
+		if (!g->jobs && (!g->joined || now_us - g->empty_since_us > LINGER_US))
 			drop_group(hub, g);
 		return;
 	}
-	if (g->members_unknown)
+	if (g->members_unknown && now_us >= g->retry_us)
 		events_ask_members(hub, g);
-	if (g->pending)
+	if (g->pending && now_us >= g->retry_us)
 		events_go_on(hub, g);
-	if (known && !g->jobs && now_us >= g->next_sweep_us) {
+	if (may_sweep(hub, g, now_us)) {
 		g->next_sweep_us = now_us + (hub->degraded ? SWEEP_AWAY_US : SWEEP_US);
 		ask_sweep(hub, g);
 	}
@@ -237,13 +253,16 @@ static void tick_group(struct hub *hub, struct group *g, int64_t now_us)
 
 void groups_tick(struct hub *hub, int64_t now_us)
 {
+	size_t from = hub->tick_from;
 	struct group *next;
 
-	for (size_t i = 0; i < GROUP_BUCKETS; i++) {
-		for (struct group *g = hub->groups[i]; g; g = next) {
+	for (size_t i = from; i < from + GROUP_BUCKETS; i++) {
+		for (struct group *g = hub->groups[i % GROUP_BUCKETS]; g; g = next) {
 			next = g->next_in_bucket;
 			tick_group(hub, g, now_us);
 		}
+		if (hub->n_sweeps < SWEEPS_AT_ONCE)
+			hub->tick_from = (i + 1) % GROUP_BUCKETS; /* so far all had their turn */
 	}
 }
 

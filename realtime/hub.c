@@ -5,14 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/mem.h"
 #include "realtime/hub_impl.h"
-
-#define FILES     64                /* of libwebsockets itself */
-#define TABLE_MAX (4 * 1024 * 1024) /* descriptors; 16 bytes for each */
-#define RX_BYTES  4096              /* read at once, into a buffer of all sessions */
 
 /* ---- news ---- */
 
@@ -40,23 +35,23 @@ static void take_session(struct hub *hub, struct session *s)
 	if (hub->sessions)
 		hub->sessions->prev = s;
 	hub->sessions = s;
-	if (g) {
+	if (g)
 		group_join(g, s);
-		blob_unref(g->origin);
-		g->origin = blob_create(s->handshake.origin_prefix.s, s->handshake.origin_prefix.len);
-	}
 	job = job_create(JOB_HANDSHAKE, s, NULL);
 	if (job)
 		lookup_ask(hub->lookup, job);
 	else
-		session_drop(s);
+		session_hang_up(s);
 }
 
 static void found_handshake(struct hub *hub, struct session *s, struct job *job)
 {
 	struct group *g = s->group;
 
+	if (!g && !job->error && !job->verdict)
+		job->error = ERR_NOMEM;
 	if (g && !job->error && !job->verdict) {
+		group_welcome(hub, g, s->handshake.origin_prefix);
 		if (g->target == HUB_CHAT && g->last_id < 0) {
 			g->last_id = job->last_id;
 			g->swept_at = (struct instant){ clock_now().us - US_PER_S };
@@ -168,7 +163,7 @@ static void on_woken(struct ev_loop *loop, ev_async *watcher, int events)
 /* In waves, so that those who come back do not come all at once. */
 static void drain(struct hub *hub, int64_t now_us)
 {
-	int64_t whole_us = hub->settings->realtime_drain_seconds * US_PER_S, passed_us = now_us - hub->drain_from_us;
+	int64_t whole_us = hub->drain_us, passed_us = now_us - hub->drain_from_us;
 	int open = atomic_load(&hub->n_sessions);
 	int64_t n = passed_us >= whole_us ? open : 1 + open * TICK_US / (whole_us - passed_us);
 
@@ -176,7 +171,6 @@ static void drain(struct hub *hub, int64_t now_us)
 		if (s->state != SESSION_OPEN)
 			continue;
 		session_close(s, CLOSE_GOING_AWAY);
-		s->kill_us = now_us + 2 * US_PER_S;
 		n--;
 	}
 }
@@ -203,44 +197,34 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 
 /* ---- making ---- */
 
-static const struct lws_protocols protocols[] = {
-	{ .name = "websocket", .callback = session_callback, .rx_buffer_size = RX_BYTES },
-	{ 0 },
-};
-
-/*
- * 0: as many as the process may open; then libwebsockets finds a socket in a table by its descriptor. Any less, and it searches all
- * of them at each event; still better than a table of a billion, where the program has left the limit so (app/service.c sets it).
- */
-static unsigned file_limit(const struct hub *hub)
+/* All that the loop had to tell is told: now what came of it is sent, and the loop waits only if nothing is left. */
+static void on_before_wait(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
-	struct rlimit limit;
+	struct hub *hub = watcher->data;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= TABLE_MAX)
-		return 0;
-	return (unsigned)hub->settings->realtime_max_connections + SPARE_SESSIONS + FILES;
+	(void)events;
+	sessions_write(hub);
+	if (TAILQ_EMPTY(&hub->ready))
+		ev_idle_stop(loop, &hub->not_yet);
+	else
+		ev_idle_start(loop, &hub->not_yet);
 }
 
-static int make_context(struct hub *hub, struct error *err)
+static void on_idle(struct ev_loop *loop, ev_idle *watcher, int events)
 {
-	void *loops[1] = { hub->loop };
-	struct lws_context_creation_info info = {
-		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
-		.protocols = protocols,
-		.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
-		.foreign_loops = loops,
-		.pcontext = &hub->context, /* NULL once it is gone */
-		.user = hub,
-		.fd_limit_per_thread = file_limit(hub),
-		.timeout_secs = 5,
-		.server_string = "egoejo",
-		.vhost_name = "hub",
-	};
+	(void)loop, (void)watcher, (void)events;
+}
 
-	lws_set_log_level(0, NULL);
-	hub->context = lws_create_context(&info);
-	hub->vhost = hub->context ? lws_create_vhost(hub->context, &info) : NULL;
-	return hub->vhost ? 0 : error_set(err, ERR_INTERNAL, "cannot make the WebSocket context (is libwebsockets' libev plugin there?)");
+static void watch_loop(struct hub *hub)
+{
+	ev_async_init(&hub->woken, on_woken);
+	ev_timer_init(&hub->tick, on_tick, (double)TICK_US / US_PER_S, (double)TICK_US / US_PER_S);
+	ev_prepare_init(&hub->before_wait, on_before_wait);
+	ev_idle_init(&hub->not_yet, on_idle);
+	hub->woken.data = hub->tick.data = hub->before_wait.data = hub;
+	ev_async_start(hub->loop, &hub->woken);
+	ev_timer_start(hub->loop, &hub->tick);
+	ev_prepare_start(hub->loop, &hub->before_wait);
 }
 
 static int make_parts(struct hub *hub, struct error *err)
@@ -253,15 +237,8 @@ static int make_parts(struct hub *hub, struct error *err)
 	hub->batch.bytes = mem_alloc(BATCH_BYTES);
 	if (!hub->loop || !hub->refusals || !hub->batch.bytes)
 		return error_set(err, ERR_NOMEM, "out of memory");
-	ev_async_init(&hub->woken, on_woken);
-	hub->woken.data = hub;
-	ev_async_start(hub->loop, &hub->woken);
-	ev_timer_init(&hub->tick, on_tick, (double)TICK_US / US_PER_S, (double)TICK_US / US_PER_S);
-	hub->tick.data = hub;
-	ev_timer_start(hub->loop, &hub->tick);
-	r = make_context(hub, err);
-	if (r == 0)
-		r = lookup_create(hub, &hub->lookup);
+	watch_loop(hub);
+	r = lookup_create(hub, &hub->lookup);
 	if (r == 0 && redis_configured(hub->config.redis, REDIS_CHANNELS)) {
 		hub->degraded = true; /* until the subscription says otherwise */
 		r = bus_create(hub, &hub->bus, err);
@@ -279,6 +256,7 @@ int hub_create(const struct hub_config *config, struct hub **ret_hub, struct err
 	hub->config = *config;
 	hub->settings = config->settings;
 	hub->inbox_end = &hub->inbox;
+	TAILQ_INIT(&hub->ready);
 	pthread_mutex_init(&hub->lock, NULL);
 	atomic_store(&hub->pulse_us, clock_monotonic_us());
 	r = make_parts(hub, err);
@@ -318,7 +296,9 @@ void hub_drain(struct hub *hub, int64_t deadline_us)
 {
 	struct news *news = news_create(NEWS_DRAIN);
 	struct timespec pause = { 0, 10 * 1000 * 1000 };
+	int64_t most_us = deadline_us - clock_monotonic_us() - GOODBYE_US, wanted_us = hub->settings->realtime_drain_seconds * US_PER_S;
 
+	hub->drain_us = wanted_us < most_us ? wanted_us : most_us > 0 ? most_us : 0; /* the last ones have time to hear all, too */
 	atomic_store(&hub->draining, true);
 	if (!news)
 		return;
@@ -353,15 +333,6 @@ static void drop_news(struct hub *hub)
 	}
 }
 
-/* With a loop that is not its own libwebsockets ends when that has turned once more; sockets closing may take a few turns. */
-static void destroy_context(struct hub *hub)
-{
-	for (int i = 0; i < 100 && hub->context; i++) {
-		lws_context_destroy(hub->context);
-		ev_run(hub->loop, EVRUN_NOWAIT);
-	}
-}
-
 void hub_destroy(struct hub *hub)
 {
 	if (!hub)
@@ -373,11 +344,10 @@ void hub_destroy(struct hub *hub)
 	if (hub->loop)
 		drop_news(hub);
 	lookup_destroy(hub->lookup);
-	while (hub->sessions && !hub->sessions->wsi)
-		session_drop(hub->sessions);
-	destroy_context(hub);
 	while (hub->sessions)
-		session_drop(hub->sessions);
+		session_hang_up(hub->sessions);
+	if (hub->loop)
+		drop_news(hub); /* their last words */
 	holds_tick(hub, INT64_MAX);
 	groups_free(hub);
 	memories_free(hub);

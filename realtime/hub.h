@@ -2,7 +2,7 @@
  * The hub: WebSockets of chat threads and polls, their groups, and what other processes have to say. Source: realtime.md 7;
  * design.md 3, 4a, 9.20.
  *
- * One thread serves all sockets (libwebsockets on a libev loop) and never waits; a second one reads the database for it. A
+ * One thread serves all sockets (a libev loop) and never waits; a second one reads the database for it. A
  * socket comes from the door, with its handshake judged as far as HTTP goes. Everything here may be called by any thread
  * and returns at once, but for create, start, drain and destroy.
  */

@@ -11,9 +11,9 @@
 
 #include <ev.h>
 #include <jansson.h>
-#include <libwebsockets.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 #include "base/blob.h"
 #include "base/clock.h"
@@ -28,6 +28,8 @@
 #define LINGER_US       (30 * US_PER_S)   /* a group without sessions is kept, and what a user was sent last remembered */
 #define HOLD_US         (100 * US_PER_MS) /* the longest that a caller's own sockets wait for his answer */
 #define CLOSE_LIMIT_US  (5 * US_PER_S)    /* of a close handshake */
+#define GOODBYE_US      (2 * US_PER_S)    /* … when the server stops, with all that waits before it */
+#define TOO_MANY_US     (500 * US_PER_MS) /* … with who has too many sockets */
 #define LINGER_CLOSE_US (2 * US_PER_S)    /* for a client who was closed while he sent */
 #define WASTE_MAX       (1024 * 1024)     /* bytes that are read of him meanwhile */
 #define BATCH_BYTES     (64 * 1024)       /* of one write */
@@ -36,10 +38,14 @@
 #define INVALID_MAX     10   /* frames that make no sense, before the connection is closed */
 #define SWEEP_AWAY_US   US_PER_S
 #define SWEEP_US        (30 * US_PER_S)
+#define SWEEPS_AT_ONCE  64
 #define SPARE_SESSIONS  1000 /* beyond the limit, so that those who are too many hear it from a close code */
 #define TICK_US         (50 * US_PER_MS)
 #define SESSIONS_US     (500 * US_PER_MS) /* between looks at the sessions' clocks */
-#define DIGESTS         256
+#define SETTLE_US       US_PER_S          /* after a change that an older one may overtake: then the database is asked */
+#define RETRY_US        (500 * US_PER_MS) /* after the database did not answer */
+#define PENDING_MAX     256               /* events that wait in a group; what else there was a sweep finds */
+#define TOLD            128
 #define HEARD           1024     /* eids of a group that are known again */
 #define LOST_US         US_PER_S /* between two words to the others that they were not told something */
 
@@ -81,6 +87,12 @@ struct pending {
 	int64_t since_us; /* monotonic: when it was told */
 };
 
+/* What was said last of a message. */
+struct told {
+	int64_t message;
+	uint64_t digest;
+};
+
 struct group {
 	struct group *next_in_bucket;
 	enum hub_target target;
@@ -97,15 +109,18 @@ struct group {
 	bool members_unknown;      /* … and could not be: asked again at the next tick */
 	bool members_again;        /* … and somebody came meanwhile, who was not asked about */
 	struct pending *pending, **pending_end;
-	struct instant swept_at;   /* edits until then have been seen */
-	uint64_t poll_digest;      /* of the poll's last payload; 0: none yet */
-	uint64_t digests[DIGESTS]; /* of the newest messages' frames, so that a sweep sends none again */
-	unsigned n_digests;
-	uint64_t *heard; /* digests of the last HEARD events' eids; NULL: none was heard yet */
+	unsigned n_pending;
+	struct instant swept_at; /* edits until then have been seen */
+	int64_t swept_to;        /* … and of those behind it, those up to this message; 0: all, or none */
+	uint64_t poll_digest;    /* of the poll's last payload; 0: none yet */
+	struct told told[TOLD];  /* the newest of the edited and the repaired, so that a sweep says none again */
+	unsigned n_told;         /* … how many there were, or, of a poll, its updates */
+	int64_t retry_us;        /* the database is not asked again before */
+	uint64_t *heard;         /* digests of the last HEARD events' eids; NULL: none was heard yet */
 	unsigned n_heard;
 	struct blob *origin;    /* scheme://host of the newest session, for what is rendered here */
 	int64_t empty_since_us; /* monotonic; while it has no session */
-	bool joined;            /* on the bus */
+	bool joined;            /* somebody was let in; on the bus */
 	int64_t next_sweep_us;
 };
 
@@ -113,7 +128,8 @@ struct group {
 struct parcel {
 	struct parcel *next;
 	struct blob *bytes;
-	bool replayed; /* asked for page by page: not what a slow reader is judged by */
+	bool replayed;   /* asked for page by page: not what a slow reader is judged by */
+	int64_t message; /* id of a new one; 0: not one */
 };
 
 struct replay {
@@ -122,7 +138,8 @@ struct replay {
 	int64_t changed_after; /* edits up to `from`: the last id sent; -1: none, or all of them */
 	struct instant since;
 	int count;
-	bool quiet; /* no resume_complete at the end */
+	bool quiet;   /* no resume_complete at the end, which is the end of what there is */
+	int64_t then; /* meanwhile asked for by the client; -1: nothing */
 	bool reading;
 };
 
@@ -155,8 +172,10 @@ struct session {
 	struct session *next, *prev;                   /* all of the hub */
 	struct session *next_in_group, *prev_in_group; /* of its group */
 	struct group *group;
-	struct lws *wsi;
-	int fd; /* until it is lws's; then -1 */
+	int fd;
+	struct ev_io io;                  /* watched from the handshake's answer on */
+	TAILQ_ENTRY(session) in_ready;    /* of those who have something to send, while queued */
+	bool watched, queued, wants_room; /* wants_room: its socket was full, the loop tells when it is not */
 	enum session_state state;
 	unsigned jobs;
 	struct hub_handshake handshake; /* texts in `texts` */
@@ -184,7 +203,6 @@ struct session {
 	bool wants_ping;
 	struct blob *rest; /* of what was written, that the socket did not take yet: from rest_at on */
 	size_t rest_at;
-	bool woken;             /* has asked for its turn to write */
 	unsigned excused;       /* times that it need not be asked whether it is slow */
 	enum close_cause cause; /* why it is closed, once that is known */
 	int64_t kill_us;        /* monotonic: then the socket is dropped; 0: not closing */
@@ -198,12 +216,13 @@ enum job_kind { JOB_HANDSHAKE, JOB_REPLAY, JOB_GAP, JOB_SWEEP, JOB_POLL, JOB_CHE
 struct found {
 	struct found *next;
 	struct blob *bytes; /* the frame */
-	int64_t id;
+	int64_t id, author; /* author: NULL_INT, the account is gone */
 	bool is_new;
 };
 
 struct job {
 	struct job *next;
+	struct news *news; /* with which it comes back */
 	enum job_kind kind;
 	struct session *session; /* or NULL */
 	struct group *group;     /* or NULL */
@@ -214,6 +233,7 @@ struct job {
 	struct instant since;
 	struct blob *texts; /* token, origin: views below */
 	struct str token, origin;
+	unsigned told;                /* n_told of the group then: of what was told since, the answer may be older */
 	struct group_member *members; /* JOB_MEMBERS */
 	int64_t members_version;
 	size_t n_members;
@@ -268,11 +288,12 @@ struct holder {
 	unsigned n;
 };
 
-/* What a user was sent last on a thread, for when he comes back. */
+/* What a user was sent last on a thread, for when he comes back: of his sockets that closed since, the one that was sent least. */
 struct memory {
 	struct memory *next;
 	int64_t user, thread, sent_to;
-	int64_t until_us;
+	unsigned n;       /* sockets that closed, and have not come back */
+	int64_t until_us; /* counted from the first's end */
 };
 
 enum bus_state { BUS_OFF, BUS_LIVE, BUS_DEGRADED, BUS_STATES };
@@ -312,8 +333,10 @@ struct hub {
 	struct ev_loop *loop;
 	ev_async woken;
 	ev_timer tick;
-	struct lws_context *context;
-	struct lws_vhost *vhost;
+	ev_prepare before_wait; /* before the loop waits, those who are ready write */
+	ev_idle not_yet;        /* keeps it from waiting while some are */
+	TAILQ_HEAD(, session) ready;
+	unsigned n_ready;
 	pthread_t thread;
 	bool started;
 	atomic_bool stopping, draining;
@@ -322,16 +345,17 @@ struct hub {
 	pthread_mutex_t lock; /* of the inbox */
 	struct news *inbox, **inbox_end;
 	struct session *sessions;
-	struct session *adopting;
 	struct group *groups[GROUP_BUCKETS];
 	struct holder *holders[GROUP_BUCKETS];
 	struct memory *memories[MEMORY_BUCKETS];
 	struct hold *holds;
+	unsigned n_sweeps; /* on their way */
+	size_t tick_from;  /* bucket of groups: those behind it were ticked first last time */
 	struct refusals *refusals;
 	struct lookup *lookup;
 	struct bus *bus;
-	bool degraded; /* Redis is configured and away */
-	int64_t drain_from_us;
+	bool degraded;                   /* Redis is configured and away */
+	int64_t drain_us, drain_from_us; /* the waves together, and when they began; from: 0: not yet */
 	struct batch batch;
 	struct figures figures;
 	int64_t sessions_ticked_us;
@@ -353,8 +377,10 @@ struct group *group_find(struct hub *, enum hub_target, int64_t id);
 struct group *group_get(struct hub *, enum hub_target, int64_t id);
 void group_join(struct group *, struct session *);
 void group_leave(struct group *, struct session *);
-/* Fills the last entry; takes the frame (NULL: nothing happens) and the hold (NULL: none). */
-void group_append(struct hub *, struct group *, enum entry_kind, struct blob *take_bytes, int64_t message, struct hold *take_hold);
+/* Somebody is let in: the group is one of the bus from then on, and links are made of his way to us. */
+void group_welcome(struct hub *, struct group *, struct str origin_prefix);
+/* Fills the last entry; takes the frame and the hold (NULL: none). False: there is no frame, no memory, or nobody to send it to. */
+bool group_append(struct hub *, struct group *, enum entry_kind, struct blob *take_bytes, int64_t message, struct hold *take_hold);
 /* The session goes on to an entry behind its own. */
 void group_step(struct group *, struct session *, struct entry *to);
 void group_wake(struct group *);
@@ -384,17 +410,20 @@ void event_found(struct hub *, struct group *, struct job *);
 void events_free(struct group *);
 
 /* ---- session.c ---- */
-int session_callback(struct lws *, enum lws_callback_reasons, void *user, void *in, size_t len);
+/* Something has come, or there is room again; and those who are ready have their turn. */
+void session_on_event(struct ev_loop *, ev_io *, int events);
+void sessions_write(struct hub *);
+/* Closes the socket, whatever its state, and forgets the session. */
+void session_hang_up(struct session *);
 void session_adopt(struct session *, const struct job *verdict);
 void session_close(struct session *, enum close_cause);
 void session_push(struct session *, struct blob *take_bytes);
-void session_push_replayed(struct session *, struct blob *take_bytes);
+void session_push_replayed(struct session *, const struct found *);
 void session_want_write(struct session *);
 /* The socket can take something: 0, or -1 to close it. */
 int session_write(struct session *);
 void session_overloaded(struct session *);
 void session_unref(struct session *);
-void session_drop(struct session *); /* before it was adopted */
 void sessions_tick(struct hub *, int64_t now_us);
 bool session_may_read_group(const struct session *);
 

@@ -25,6 +25,7 @@ static int add_found(struct reader *l, struct job *job, const struct chat_messag
 		return ERR_NOMEM;
 	}
 	f->id = m->id;
+	f->author = m->author.id;
 	f->is_new = is_new;
 	*job->found_end = f;
 	job->found_end = &f->next;
@@ -173,7 +174,7 @@ static int find_since(struct reader *l, struct job *job)
 	if (r == 0)
 		return ERR_NOT_FOUND;
 	if (r > 0)
-		r = find_changed(l, job, 0, job->up_to, SWEEP_MAX);
+		r = find_changed(l, job, job->changed_after, job->up_to, SWEEP_MAX);
 	if (r == 0)
 		r = find_new(l, job, INT64_MAX, SWEEP_MAX);
 	job->until = (struct instant){ before - SWEEP_BACK };

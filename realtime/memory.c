@@ -87,17 +87,21 @@ static struct memory **memory_place(struct hub *hub, int64_t user, int64_t threa
 
 void memory_keep(struct hub *hub, const struct session *s, int64_t now_us)
 {
-	struct memory **at = memory_place(hub, s->user, s->handshake.id);
+	struct memory **at = memory_place(hub, s->user, s->handshake.id), *m = *at;
 
-	if (!*at) {
-		*at = mem_alloc(sizeof(**at));
-		if (!*at)
+	if (!m) {
+		m = *at = mem_alloc(sizeof(*m));
+		if (!m)
 			return;
-		(*at)->user = s->user;
-		(*at)->thread = s->handshake.id;
 	}
-	(*at)->sent_to = s->sent_to;
-	(*at)->until_us = now_us + LINGER_US;
+	if (m->n && m->until_us > now_us) { /* of several sockets it is not known which one comes back */
+		m->n++;
+		m->sent_to = s->sent_to < m->sent_to ? s->sent_to : m->sent_to;
+		return;
+	}
+	*m = (struct memory){
+		.next = m->next, .user = s->user, .thread = s->handshake.id, .sent_to = s->sent_to, .n = 1, .until_us = now_us + LINGER_US
+	};
 }
 
 int64_t memory_take(struct hub *hub, int64_t user, int64_t thread, int64_t now_us)
@@ -108,6 +112,8 @@ int64_t memory_take(struct hub *hub, int64_t user, int64_t thread, int64_t now_u
 	if (!m)
 		return -1;
 	sent_to = m->until_us > now_us ? m->sent_to : -1;
+	if (sent_to >= 0 && --m->n)
+		return sent_to;
 	*at = m->next;
 	free(m);
 	return sent_to;

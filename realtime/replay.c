@@ -10,7 +10,7 @@
 static void ask(struct session *s)
 {
 	struct replay *p = s->replay;
-	int left = (int)s->hub->settings->realtime_replay_max - p->count;
+	int left = p->quiet ? REPLAY_PAGE : (int)s->hub->settings->realtime_replay_max - p->count;
 	struct job *job = job_create(JOB_REPLAY, s, NULL);
 
 	if (!job) {
@@ -28,14 +28,18 @@ static void ask(struct session *s)
 
 void replay_begin(struct session *s, int64_t from, bool quiet)
 {
-	if (s->replay)
-		return; /* one at a time: the one that runs tells all there is */
+	if (s->replay) { /* one at a time: one that was asked for tells all there is */
+		if (s->replay->quiet)
+			s->replay->then = from;
+		return;
+	}
 	s->replay = mem_alloc(sizeof(*s->replay));
 	if (!s->replay) {
 		session_close(s, CLOSE_INTERNAL_ERROR);
 		return;
 	}
-	*s->replay = (struct replay){ .from = from, .after = from, .quiet = quiet, .changed_after = from > 0 && !quiet ? 0 : -1 };
+	*s->replay =
+	        (struct replay){ .from = from, .after = from, .quiet = quiet, .then = -1, .changed_after = from > 0 && !quiet ? 0 : -1 };
 	if (from > 0 && from == s->cut_from)
 		s->replay->changed_after = s->cut_after; /* he has those before */
 	s->cut_from = 0;
@@ -45,6 +49,7 @@ void replay_begin(struct session *s, int64_t from, bool quiet)
 static void end(struct session *s, int64_t last_known, bool truncated)
 {
 	struct replay *p = s->replay;
+	int64_t then = p->then;
 	char text[120];
 
 	if (!p->quiet) {
@@ -55,6 +60,8 @@ static void end(struct session *s, int64_t last_known, bool truncated)
 	}
 	free(p);
 	s->replay = NULL;
+	if (then >= 0)
+		replay_begin(s, then, false);
 	session_want_write(s);
 }
 
@@ -93,15 +100,13 @@ void replay_found(struct session *s, struct job *job)
 			p->after = f->id;
 		else
 			p->changed_after = f->id;
-		if (f->is_new && f->id > s->sent_to)
-			s->sent_to = f->id;
 		if (f->is_new && f->id > s->replayed_to)
 			s->replayed_to = f->id;
-		session_push_replayed(s, blob_ref(f->bytes));
+		session_push_replayed(s, f);
 	}
 	if (job->changes_complete)
 		p->changed_after = -1;
-	truncated = full && p->count >= s->hub->settings->realtime_replay_max;
+	truncated = !p->quiet && full && p->count >= s->hub->settings->realtime_replay_max;
 	if (truncated && p->changed_after >= 0) { /* the client can only say the same number again */
 		s->cut_from = p->from;
 		s->cut_after = p->changed_after;

@@ -1,8 +1,10 @@
 /*
- * Sessions: one WebSocket each, from the socket that the door gave to its end. What libwebsockets tells about it comes to
- * session_callback.
+ * Sessions: one WebSocket each, from the socket that the door gave to its end. The loop tells when something has come; who has
+ * something to send waits in a list, and has his turn when all that was told is done: so a burst goes out in few writes. Only who
+ * finds his socket full asks the loop to tell him when it is not.
  */
 #include <errno.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,6 +12,8 @@
 #include "base/base64.h"
 #include "base/mem.h"
 #include "realtime/hub_impl.h"
+
+#define RX_BYTES 4096 /* read at once */
 
 /* ---- memory ---- */
 
@@ -64,16 +68,31 @@ static void end(struct session *s)
 	receive_finish(&s->in);
 	unlink_session(s);
 	s->state = SESSION_GONE;
-	s->wsi = NULL;
 	s->jobs++; /* for the one that session_unref takes */
 	session_unref(s);
 }
 
-void session_drop(struct session *s)
+/* Its turn to write is not waited for any more. */
+static void leave_ready(struct session *s)
 {
-	if (s->fd >= 0)
-		close(s->fd);
-	s->fd = -1;
+	if (!s->queued)
+		return;
+	TAILQ_REMOVE(&s->hub->ready, s, in_ready);
+	s->hub->n_ready--;
+	s->queued = false;
+}
+
+void session_hang_up(struct session *s)
+{
+	if (s->state == SESSION_OPEN) { /* the end came without a close frame of either */
+		s->cause = CLOSE_LOST;
+		metric_add(s->hub->figures.closed[CLOSE_LOST], 1);
+	}
+	leave_ready(s);
+	if (s->watched)
+		ev_io_stop(s->hub->loop, &s->io);
+	s->watched = false;
+	close(s->fd);
 	end(s);
 }
 
@@ -99,10 +118,10 @@ static bool swallow_head(struct session *s)
 static void add_accept(struct buf *answer, struct str key)
 {
 	struct buf text CLEANUP(buf_finish) = BUF_EMPTY;
-	unsigned char digest[20];
+	unsigned char digest[SHA_DIGEST_LENGTH];
 
 	buf_addf(&text, "%.*s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", STR_ARG(key));
-	lws_SHA1((const unsigned char *)buf_view(&text).s, text.len, digest);
+	SHA1((const unsigned char *)buf_view(&text).s, text.len, digest);
 	base64_add(answer, BASE64, digest, sizeof(digest));
 }
 
@@ -117,26 +136,21 @@ static bool answer(struct session *s)
 	return !text.failed && send(s->fd, text.data, text.len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)text.len;
 }
 
-/* The socket becomes one that libwebsockets watches, without reading any meaning into its bytes. */
-static struct lws *adopt(struct session *s)
+static void watch(struct session *s)
 {
-	lws_sock_file_fd_type fd = { .sockfd = s->fd };
-	struct lws *wsi;
-
-	s->fd = -1; /* libwebsockets closes it, whatever happens */
-	s->hub->adopting = s;
-	wsi = lws_adopt_descriptor_vhost(s->hub->vhost, LWS_ADOPT_SOCKET, fd, NULL, NULL);
-	s->hub->adopting = NULL;
-	return wsi;
+	s->state = SESSION_OPEN;
+	ev_io_init(&s->io, session_on_event, s->fd, EV_READ);
+	s->io.data = s;
+	ev_io_start(s->hub->loop, &s->io);
+	s->watched = true;
 }
 
 /* What a session may not be, though its handshake is good. */
-static void judge_numbers(struct session *s)
+static void judge_numbers(struct session *s, bool too_many)
 {
 	struct hub *hub = s->hub;
 
-	s->counted = true;
-	if (!holder_enter(hub, s, (unsigned)hub->settings->realtime_max_per_user))
+	if (too_many)
 		session_close(s, CLOSE_TOO_MANY);
 	else if (atomic_load(&hub->n_sessions) > hub->settings->realtime_max_connections)
 		session_close(s, CLOSE_OVERLOADED);
@@ -147,15 +161,19 @@ static void judge_numbers(struct session *s)
 static void judge(struct session *s, const struct job *job)
 {
 	const struct hub_handshake *h = &s->handshake;
+	bool too_many = !holder_enter(s->hub, s, (unsigned)s->hub->settings->realtime_max_per_user);
 
+	s->counted = true;
 	if (job->error) {
 		session_close(s, CLOSE_INTERNAL_ERROR);
 	} else if (job->verdict) {
 		refusals_note(s->hub->refusals, h->client, h->path, clock_monotonic_us());
 		session_close(s, job->verdict);
 	} else {
-		judge_numbers(s);
+		judge_numbers(s, too_many);
 	}
+	if (too_many)
+		s->kill_us = clock_monotonic_us() + TOO_MANY_US; /* nobody keeps the places of others by not closing */
 }
 
 static void begin_replay(struct session *s)
@@ -189,14 +207,10 @@ void session_adopt(struct session *s, const struct job *job)
 	s->next_ping_us = now_us + s->hub->settings->realtime_ping_seconds * US_PER_S;
 	s->next_check_us = now_us + s->hub->settings->realtime_recheck_seconds * US_PER_S;
 	if (!swallow_head(s) || !answer(s)) {
-		session_drop(s);
+		session_hang_up(s);
 		return;
 	}
-	if (!adopt(s) || !s->wsi) {
-		if (s->state != SESSION_GONE) /* it may have been opened and closed in there */
-			end(s);
-		return;
-	}
+	watch(s);
 	judge(s, job);
 	begin_replay(s);
 	session_want_write(s); /* what came to the group meanwhile */
@@ -211,48 +225,50 @@ void session_close(struct session *s, enum close_cause cause)
 	s->state = SESSION_CLOSING;
 	s->cause = cause;
 	metric_add(s->hub->figures.closed[cause], 1);
-	s->kill_us = clock_monotonic_us() + CLOSE_LIMIT_US;
+	s->kill_us = clock_monotonic_us() + (cause == CLOSE_GOING_AWAY ? GOODBYE_US : CLOSE_LIMIT_US);
 	session_want_write(s);
 }
 
-/* ---- what libwebsockets tells ---- */
+/* ---- what the loop tells ---- */
 
-/* The end came without a close frame of either. */
-static void note_lost(struct session *s)
+/* 0, or -1: it has ended. */
+static int read_some(struct session *s)
 {
-	s->cause = CLOSE_LOST;
-	metric_add(s->hub->figures.closed[CLOSE_LOST], 1);
+	unsigned char bytes[RX_BYTES];
+	ssize_t n = recv(s->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	return n == 0 ? -1 : receive_bytes(s, bytes, (size_t)n);
 }
 
-int session_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+static int write_again(struct session *s)
 {
-	struct hub *hub = lws_context_user(lws_get_context(wsi));
-	struct session *s = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+	s->wants_room = false;
+	ev_io_stop(s->hub->loop, &s->io);
+	ev_io_set(&s->io, s->fd, EV_READ);
+	ev_io_start(s->hub->loop, &s->io);
+	return session_write(s);
+}
 
-	(void)user;
-	switch (reason) {
-	case LWS_CALLBACK_RAW_ADOPT:
-		s = hub->adopting;
-		if (!s)
-			return -1;
-		s->wsi = wsi;
-		s->state = SESSION_OPEN;
-		lws_set_opaque_user_data(wsi, s);
-		return 0;
-	case LWS_CALLBACK_RAW_WRITEABLE:
-		return s ? session_write(s) : 0;
-	case LWS_CALLBACK_RAW_RX:
-		return s ? receive_bytes(s, in, len) : 0;
-	case LWS_CALLBACK_RAW_CLOSE:
-		if (s) {
-			lws_set_opaque_user_data(wsi, NULL);
-			if (s->state == SESSION_OPEN)
-				note_lost(s);
-			end(s);
-		}
-		return 0;
-	default:
-		return 0;
+void session_on_event(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct session *s = io->data;
+
+	(void)loop;
+	if ((events & EV_READ && read_some(s) < 0) || (events & EV_WRITE && s->wants_room && write_again(s) < 0))
+		session_hang_up(s);
+}
+
+/* A turn for each who was ready when it began; who is ready again has his in the next. */
+void sessions_write(struct hub *hub)
+{
+	for (unsigned n = hub->n_ready; n && !TAILQ_EMPTY(&hub->ready); n--) {
+		struct session *s = TAILQ_FIRST(&hub->ready);
+
+		leave_ready(s);
+		if (session_write(s) < 0)
+			session_hang_up(s);
 	}
 }
 
@@ -271,6 +287,7 @@ static void ask_again(struct session *s, bool membership)
 static void tick_open(struct session *s, int64_t now_us)
 {
 	const struct settings *settings = s->hub->settings;
+	bool pings = now_us >= s->next_ping_us, checks = now_us >= s->next_check_us;
 
 	if (s->user != NULL_INT && clock_now().us >= s->token_expires.us) {
 		session_close(s, CLOSE_UNAUTHENTICATED);
@@ -282,19 +299,18 @@ static void tick_open(struct session *s, int64_t now_us)
 		session_close(s, CLOSE_PING_TIMEOUT);
 		return;
 	}
-	if (now_us >= s->next_ping_us) {
-		bool membership = now_us >= s->next_check_us;
-
-		s->next_ping_us = now_us + settings->realtime_ping_seconds * US_PER_S;
-		if (!s->ping_us)
-			s->ping_us = now_us;
-		s->wants_ping = true;
-		session_want_write(s);
-		if (membership)
+	if ((pings || checks) && s->user != NULL_INT && !s->jobs) {
+		ask_again(s, checks);
+		if (checks)
 			s->next_check_us = now_us + settings->realtime_recheck_seconds * US_PER_S;
-		if (s->user != NULL_INT && !s->jobs)
-			ask_again(s, membership);
 	}
+	if (!pings)
+		return;
+	s->next_ping_us = now_us + settings->realtime_ping_seconds * US_PER_S;
+	if (!s->ping_us)
+		s->ping_us = now_us;
+	s->wants_ping = true;
+	session_want_write(s);
 }
 
 void sessions_tick(struct hub *hub, int64_t now_us)
@@ -305,7 +321,7 @@ void sessions_tick(struct hub *hub, int64_t now_us)
 		next = s->next;
 		if (s->state == SESSION_OPEN)
 			tick_open(s, now_us);
-		else if (s->state == SESSION_CLOSING && now_us >= s->kill_us && s->wsi)
-			lws_set_timeout(s->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+		else if (s->state == SESSION_CLOSING && now_us >= s->kill_us)
+			session_hang_up(s);
 	}
 }

@@ -1,9 +1,6 @@
 /*
  * What is to be sent goes out in batches: when the socket can take something, all that the session lacks is put together, up
  * to BATCH_BYTES, and sent at once (design 4a). What the socket does not take is kept, and nothing else is sent before it.
- *
- * The socket is written to here and not by libwebsockets, which, while it keeps a rest, reads nothing of the client, but turns
- * its loop without end as long as there is something to read.
  */
 #include <errno.h>
 #include <poll.h>
@@ -13,26 +10,39 @@
 #include "base/mem.h"
 #include "realtime/hub_impl.h"
 
-#define EXCUSED 16 /* times that a session is not asked again whether its socket is full */
+#define EXCUSED     16 /* times that a session is not asked again whether its socket is full */
+#define KEPT_QUEUES 16 /* full queues that are kept for who does not read, though most of it can be dropped */
 
 void session_want_write(struct session *s)
 {
-	if (!s->wsi || s->woken)
+	struct hub *hub = s->hub;
+
+	if (!s->watched || s->queued || s->wants_room)
 		return;
-	s->woken = true;
-	lws_callback_on_writable(s->wsi);
+	if (s->rest) {
+		s->wants_room = true;
+		ev_io_stop(hub->loop, &s->io);
+		ev_io_set(&s->io, s->fd, EV_READ | EV_WRITE);
+		ev_io_start(hub->loop, &s->io);
+		return;
+	}
+	s->queued = true;
+	TAILQ_INSERT_TAIL(&hub->ready, s, in_ready);
+	hub->n_ready++;
 }
 
-static void push(struct session *s, struct blob *take_bytes, bool replayed)
+static void push(struct session *s, struct blob *take_bytes, bool replayed, int64_t message)
 {
 	struct parcel *p = take_bytes && s->state == SESSION_OPEN ? mem_alloc(sizeof(*p)) : NULL;
 
 	if (!p) {
 		blob_unref(take_bytes);
+		session_close(s, CLOSE_INTERNAL_ERROR); /* better than a message that is left out; nothing, when it is closing */
 		return;
 	}
 	p->bytes = take_bytes;
 	p->replayed = replayed;
+	p->message = message;
 	if (!s->parcels)
 		s->parcels_end = &s->parcels;
 	*s->parcels_end = p;
@@ -45,14 +55,14 @@ static void push(struct session *s, struct blob *take_bytes, bool replayed)
 	session_want_write(s);
 }
 
-void session_push_replayed(struct session *s, struct blob *take_bytes)
+void session_push_replayed(struct session *s, const struct found *f)
 {
-	push(s, take_bytes, true);
+	push(s, blob_ref(f->bytes), true, f->is_new ? f->id : 0);
 }
 
 void session_push(struct session *s, struct blob *take_bytes)
 {
-	push(s, take_bytes, false);
+	push(s, take_bytes, false, 0);
 	if (s->group)
 		session_overloaded(s); /* he may ask much and read nothing */
 }
@@ -86,19 +96,25 @@ static bool passes_over(const struct session *s)
 /* Its socket can take something, it only has not had its turn yet: much has come at once. */
 static bool is_excused(struct session *s)
 {
-	struct pollfd watched = { .events = POLLOUT };
+	struct pollfd watched = { .fd = s->fd, .events = POLLOUT };
 
-	if (!s->wsi || !has_more(s) || s->rest)
+	if (!s->watched || !has_more(s) || s->rest)
 		return false;
 	if (s->excused) {
 		s->excused--;
 		return true;
 	}
-	watched.fd = lws_get_socket_fd(s->wsi);
 	if (poll(&watched, 1, 0) <= 0)
 		return false;
 	s->excused = EXCUSED;
 	return true;
+}
+
+/* What may be dropped and stands next is: who reads nothing must not keep it for all. */
+static void let_go(struct session *s)
+{
+	while (s->at != s->group->end && passes_over(s))
+		group_step(s->group, s, s->at->next);
 }
 
 void session_overloaded(struct session *s)
@@ -112,10 +128,11 @@ void session_overloaded(struct session *s)
 	if (s->state != SESSION_OPEN || (frames <= max_frames && bytes <= max_bytes) || is_excused(s))
 		return;
 	s->lean = true;
-	if (lasting > max_frames || (lasting_bytes > max_bytes && lasting > 1)) {
+	if (lasting > max_frames || (lasting_bytes > max_bytes && lasting > 1) || frames > max_frames * KEPT_QUEUES) {
 		metric_add(s->hub->figures.dropped_slow, (int64_t)frames);
 		session_close(s, CLOSE_SLOW_CONSUMER);
 	}
+	let_go(s);
 }
 
 /* ---- batches ---- */
@@ -148,6 +165,8 @@ static void take_parcels(struct session *s, struct batch *b)
 			s->n_own--;
 			s->own_bytes -= p->bytes->len;
 		}
+		if (p->message > s->sent_to)
+			s->sent_to = p->message;
 		blob_unref(p->bytes);
 		free(p);
 		metric_add(s->hub->figures.sent, 1);
@@ -192,7 +211,7 @@ static void gather(struct session *s, struct batch *b)
 	b->lowest = b->highest = 0;
 	b->held_from = NULL_INT;
 	b->group = s->group;
-	b->from = s->at ? s->at->frames : 0;
+	b->from = s->group ? s->at->frames : 0;
 	take_parcels(s, b);
 	take_entries(s, b);
 	if (!b->frames)
@@ -225,7 +244,7 @@ static void fill_batch(struct session *s, struct batch *b)
 /* As many of the bytes as the socket takes: their number, or -1. */
 static ssize_t send_some(const struct session *s, const void *bytes, size_t n)
 {
-	ssize_t sent = send(lws_get_socket_fd(s->wsi), bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t sent = send(s->fd, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	return sent < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : sent;
 }
@@ -305,7 +324,7 @@ static int write_open(struct session *s)
 static int write_closing(struct session *s)
 {
 	if (s->close_sent && (s->in.deaf || s->in.ended))
-		shutdown(lws_get_socket_fd(s->wsi), SHUT_WR);
+		shutdown(s->fd, SHUT_WR);
 	if (s->close_sent)
 		return 0;
 	if (s->cause == CLOSE_GOING_AWAY && has_more(s))
@@ -318,7 +337,6 @@ static int write_closing(struct session *s)
 
 int session_write(struct session *s)
 {
-	s->woken = false;
 	if (s->group)
 		s->group->all_woken = false;
 	if (s->rest)

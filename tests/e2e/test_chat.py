@@ -342,7 +342,9 @@ def test_a_deleted_message_says_nothing_any_more(world):
     for seen in (world.get(path, "other"), world.get("messages/", "other")["results"][0], world.get("messages/?limit=5", "staff")["results"][0]):
         assert seen["is_deleted"] is True and seen["content"] == "" and seen["attachment"] is None and instant(seen["deleted_at"])
     assert world.ask("DELETE", path).status == 204
-    assert world.get(path) == seen and len(world.entries("chat_message_delete")) == 1
+    again = world.get(path)
+    assert {**again, "deleted_at": seen["deleted_at"]} == seen and instant(again["deleted_at"]) > instant(seen["deleted_at"])
+    assert len(world.entries("chat_message_delete")) == 2
     for method in ("PUT", "PATCH"):
         answer = world.ask(method, path, "ordinary", {"thread": world.thread, "content": "x"})
         assert answer.status == 400 and list(answer.json) == ["detail"]
@@ -443,7 +445,9 @@ def test_an_attachment(world):
     assert len(name) == 20 and name.isalnum()  # nobody guesses it
     served = world.server.get(urlsplit(answer.json["attachment"]).path)
     assert served.raw == b"<script>" and served.headers["Content-Disposition"] == "attachment" and served.headers["X-Content-Type-Options"] == "nosniff"
-    assert served.headers["Content-Type"] == "application/octet-stream"
+    assert served.headers["Content-Type"] == "application/octet-stream" and served.headers["Cache-Control"] == "private, no-cache"
+    known = world.server.request("GET", urlsplit(answer.json["attachment"]).path, {"If-None-Match": served.headers["ETag"]})
+    assert known.status == 304 and known.headers["Cache-Control"] == "private, no-cache"
     assert world.get(f"messages/{answer.json['id']}/", "other") == answer.json
     again = world.upload(("attachment", "ma note été.html", b"2"), thread=world.thread, content="Voici")
     assert again.json["attachment"] != answer.json["attachment"]
@@ -493,7 +497,19 @@ def test_another_attachment_and_none(world):
     assert world.ask("PATCH", path, "ordinary", {"attachment": None}).json["attachment"] is None
     assert world.upload(("attachment", "b.txt", b"x"), method="PATCH", path=path, who="other").status == 403
     assert world.upload(("attachment", "b.txt", b"x"), method="PATCH", path=path, content="").status == 400
-    assert len(world.files()) == 1
+    assert world.files() == []
+
+
+def test_a_file_that_no_message_names_is_gone(world):
+    first, second, kept = (world.upload(("attachment", f"{name}.txt", b"x"), thread=world.thread, content="x").json for name in "abc")
+    path = f"messages/{first['id']}/"
+    before = urlsplit(first["attachment"]).path
+    after = urlsplit(world.upload(("attachment", "d.txt", b"y"), method="PATCH", path=path).json["attachment"]).path
+    assert world.server.get(before).status == 404 and world.server.get(after).raw == b"y"
+    assert world.ask("DELETE", f"messages/{second['id']}/").status == 204 and len(world.files()) == 3  # kept for moderation, as its text
+    assert world.ask("PATCH", f"messages/{kept['id']}/", "ordinary", {"content": "y"}).json["attachment"] == kept["attachment"]
+    assert world.ask("DELETE", f"threads/{world.thread}/", "staff").status == 204
+    assert world.files() == []
 
 
 # --- reports ---

@@ -379,7 +379,7 @@ def test_points(world):
     assert answer.json["total_votes"] == 2 and "saka_info" not in detail(world, poll["id"])
     assert [(row[0], row[1], row[2], as_json(row[3])["points"], as_json(row[3])["intensity"]) for row in
             ballots(world, "points", "saka_spent", "ranking", "metadata")] == [(30, 15, None, 30, 3), (20, 15, None, 20, 3)]
-    assert journal(world)[-1][2]["votes"] == [{"option_id": a, "points": 30}, {"option_id": b, "points": 20}, {"option_id": c, "points": 0}]
+    assert journal(world)[-1][2]["votes"] == [{"option_id": a, "points": 30}, {"option_id": str(b), "points": "20"}, {"option_id": c, "points": 0}]
     assert balance(world) == 100 - 15 + 5
     info = vote(world, poll, options=[a], votes=[{"option_id": c, "points": 50}], intensity=99).json["saka_info"]
     assert (info["saka_spent"], info["intensity"]) == (25, 5)
@@ -410,7 +410,8 @@ def test_points_that_are_none(world):
         ({"votes": [{"option_id": a, "points": 1.5}]}, "votes"), ({"votes": [{"option_id": a, "points": True}]}, "votes"),
         ({"votes": [{"option_id": a, "points": None}]}, "votes"), ({"votes": [{"option_id": a, "points": "x"}]}, "votes"),
         ({"votes": [{"option_id": a, "points": 0}]}, "votes"), ({"votes": [{"option_id": a, "points": 101}]}, "detail"),
-        ({"votes": [{"option_id": a, "points": 60}, {"option_id": b, "points": 41}]}, "detail"), ({"votes": [{"option_id": a, "points": 2**70}]}, "detail"),
+        ({"votes": [{"option_id": a, "points": 60}, {"option_id": b, "points": 41}]}, "detail"),
+        ({"votes": [{"option_id": a, "points": 60}] * 2}, "detail"), ({"votes": [{"option_id": ids(other)[0], "points": 101}]}, "detail"), ({"votes": [{"option_id": a, "points": 2**70}]}, "detail"),
         ({"votes": good, "intensity": "x"}, "intensity"), ({"votes": good, "intensity": None}, "intensity"), ({"votes": good, "intensity": 1.5}, "intensity"),
         ({"votes": good, "intensity": True}, "intensity"), ({"votes": good, "intensity": [1]}, "intensity"),
         ({"votes": good, "options": []}, "options"), ({"votes": good, "options": None}, "options"), ({"votes": good, "options": ["x"]}, "options"),
@@ -431,7 +432,7 @@ def test_ranks(world):
     assert votes(answer.json) == [1, 1, 1] and "saka_info" not in answer.json
     assert ballots(world, "option_id", "ranking", "points", "saka_spent", "weight") == [(b, 1, 1, 0, None), (a, 1, 1, 0, None), (c, None, 1, 0, None)]
     assert [as_json(row[0])["ranking"] for row in ballots(world, "metadata")] == [1, 1, None]
-    assert journal(world)[-1][2]["rankings"] == [{"option_id": b, "ranking": 1}, {"option_id": a, "ranking": 1}, {"option_id": c, "ranking": None}]
+    assert journal(world)[-1][2]["rankings"] == [{"option_id": b, "ranking": 1}, {"option_id": a, "ranking": "1"}, {"option_id": c}]  # as it came
     assert votes(vote(world, poll, rankings=[{"option_id": c, "ranking": None}]).json) == [0, 0, 1]
     before = ballots(world, "id", "option_id")
     for body, key in [({}, "options"), ({"options": [a]}, "rankings"), ({"rankings": []}, "rankings"), ({"rankings": "x"}, "rankings"),

@@ -61,3 +61,10 @@ def test_no_upgrade_in_the_list_or_what_is_no_list_twice(world, lines):
     peer, answer = ask(world, world.poll, *lines)
     assert answer.status == 400
     peer.close()
+
+
+def test_frames_may_follow_the_request_at_once(world):
+    with raw.Peer(world.port) as peer:
+        answer = peer.ask(frames.upgrade(world.poll) + frames.frame('{"type":"ping"}') + frames.frame(b"a", frames.PING))
+        assert answer.status == 101
+        assert peer.read(17 + 3) == b"\x81\x0f" + PONG.encode() + b"\x8a\x01a"

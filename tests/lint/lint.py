@@ -27,7 +27,7 @@ LIBRARIES = {
     "sqlite3.h": ("db",),
     "libpq-fe.h": ("db",),
     "microhttpd.h": ("api",),
-    "libwebsockets.h": ("realtime",),
+    "ev.h": ("realtime",),
     "argon2.h": ("domain",),
     "utf8proc.h": ("domain", "api"),
     "jansson.h": ("domain", "api", "realtime", "tasks"),

@@ -89,8 +89,9 @@ static void apply(const void *arg, struct chat_message_in *in)
 static int update(struct fixture *f, const struct account *who, int64_t id, struct chat_message_in change, struct chat_message *ret_message)
 {
 	const struct chat_message_edit edit = { apply, &change };
+	struct str old_attachment;
 
-	return chat_message_update(f->conn, &f->arena, who, id, &edit, ret_message);
+	return chat_message_update(f->conn, &f->arena, who, id, &edit, ret_message, &old_attachment);
 }
 
 static void test_chat_message_write__update(void **state)
@@ -118,15 +119,14 @@ static void test_chat_message_write__who_may_not_change_it(void **state)
 {
 	struct fixture *f = *state;
 	struct chat_message m = { .id = 5 };
-	bool deleted = true;
 
 	add_pair(f);
 	add_message(f, 11, THREAD, 1, 5);
 	assert_int_equal(update(f, &two, 11, (struct chat_message_in){ .content = TEXT("x") }, &m), ERR_FORBIDDEN);
 	assert_int_equal(update(f, &staff, 11, (struct chat_message_in){ .content = TEXT("x") }, &m), ERR_NOT_FOUND);
 	assert_int_equal(update(f, &one, UNKNOWN, (struct chat_message_in){ .content = TEXT("x") }, &m), ERR_NOT_FOUND);
-	assert_int_equal(chat_message_delete(f->conn, &f->arena, &two, 11, &m, &deleted), ERR_FORBIDDEN);
-	assert_int_equal(chat_message_delete(f->conn, &f->arena, &three, 11, &m, &deleted), ERR_NOT_FOUND);
+	assert_int_equal(chat_message_delete(f->conn, &f->arena, &two, 11, &m), ERR_FORBIDDEN);
+	assert_int_equal(chat_message_delete(f->conn, &f->arena, &three, 11, &m), ERR_NOT_FOUND);
 	assert_int_equal(m.id, 5);
 	assert_int_equal(NUMBER("SELECT count(*) FROM core_auditlog"), 0);
 	write_rows(f, "DELETE FROM core_chatmembership WHERE user_id = 1"); /* the author himself, once he is out */
@@ -143,21 +143,19 @@ static void test_chat_message_write__delete_keeps_the_row(void **state)
 	struct fixture *f = *state;
 	struct chat_message m;
 	struct instant first;
-	bool deleted = false;
 
 	add_pair(f);
 	add_message(f, 11, THREAD, 1, 5);
-	assert_ok(chat_message_delete(f->conn, &f->arena, &one, 11, &m, &deleted));
-	assert_true(deleted && m.is_deleted);
+	assert_ok(chat_message_delete(f->conn, &f->arena, &one, 11, &m));
+	assert_true(m.is_deleted);
 	assert_text(m.content, "");
 	first = m.deleted_at;
 	assert_true(first.us != NULL_TIME.us);
 	assert_int_equal(NUMBER("SELECT count(*) FROM core_chatmessage WHERE content = 'Texte 11'"), 1);
 	assert_int_equal(NUMBER("SELECT count(*) FROM core_chatthread WHERE last_message_at = '2026-01-05 00:00:00'"), 1);
-	assert_ok(chat_message_delete(f->conn, &f->arena, &one, 11, &m, &deleted)); /* again: nothing happens */
-	assert_false(deleted);
-	assert_int_equal(m.deleted_at.us, first.us);
-	assert_int_equal(noted(f, "chat_message_delete", 1, 11), 1);
+	assert_ok(chat_message_delete(f->conn, &f->arena, &one, 11, &m)); /* again, from now on */
+	assert_true(m.is_deleted && m.deleted_at.us >= first.us);
+	assert_int_equal(noted(f, "chat_message_delete", 1, 11), 2);
 	assert_int_equal(update(f, &one, 11, (struct chat_message_in){ .content = TEXT("x") }, &m), ERR_CONFLICT);
 }
 
@@ -187,9 +185,8 @@ static int update_step(struct fixture *f)
 static int delete_step(struct fixture *f)
 {
 	struct chat_message m;
-	bool deleted;
 
-	return chat_message_delete(f->conn, &f->arena, &one, 11, &m, &deleted);
+	return chat_message_delete(f->conn, &f->arena, &one, 11, &m);
 }
 
 static void test_chat_message_write__all_or_nothing(void **state)

@@ -136,6 +136,13 @@ static void test_chat_thread_write__who_may_not_change_it(void **state)
 
 /* ---- delete ---- */
 
+static int delete_thread(struct fixture *f, const struct account *who, int64_t id)
+{
+	struct db_rows attachments;
+
+	return chat_thread_delete(f->conn, &f->arena, who, id, &attachments);
+}
+
 static void test_chat_thread_write__delete_takes_all_with_it(void **state)
 {
 	struct fixture *f = *state;
@@ -144,16 +151,33 @@ static void test_chat_thread_write__delete_takes_all_with_it(void **state)
 	add_message(f, 11, THREAD, 1, 5);
 	write_rows(f, "INSERT INTO core_chatmessagereport (message_id, reporter_id, reason, status, created_at, updated_at) VALUES "
 	              "(11, 2, '', 'pending', '2026-01-05 00:00:00', '2026-01-05 00:00:00')");
-	assert_int_equal(chat_thread_delete(f->conn, &f->arena, &two, THREAD), ERR_FORBIDDEN);
-	assert_int_equal(chat_thread_delete(f->conn, &f->arena, &three, THREAD), ERR_NOT_FOUND);
-	assert_int_equal(chat_thread_delete(f->conn, &f->arena, &one, UNKNOWN), ERR_NOT_FOUND);
+	assert_int_equal(delete_thread(f, &two, THREAD), ERR_FORBIDDEN);
+	assert_int_equal(delete_thread(f, &three, THREAD), ERR_NOT_FOUND);
+	assert_int_equal(delete_thread(f, &one, UNKNOWN), ERR_NOT_FOUND);
 	assert_int_equal(NUMBER("SELECT count(*) FROM core_chatmessagereport"), 1);
-	assert_ok(chat_thread_delete(f->conn, &f->arena, &one, THREAD));
+	assert_ok(delete_thread(f, &one, THREAD));
 	assert_int_equal(NUMBER("SELECT (SELECT count(*) FROM core_chatthread) + (SELECT count(*) FROM core_chatmessage) + "
 	                        "(SELECT count(*) FROM core_chatmembership) + (SELECT count(*) FROM core_chatmessagereport)"),
 	                 0);
 	assert_int_equal(noted(f, "chat_thread_delete", 1, THREAD), 1);
-	assert_int_equal(chat_thread_delete(f->conn, &f->arena, &one, THREAD), ERR_NOT_FOUND);
+	assert_int_equal(delete_thread(f, &one, THREAD), ERR_NOT_FOUND);
+}
+
+static void test_chat_thread_write__delete_names_the_files(void **state)
+{
+	struct fixture *f = *state;
+	const struct chat_attachment *files;
+	struct db_rows attachments;
+
+	add_pair(f);
+	for (int id = 11; id <= 14; id++)
+		add_message(f, id, THREAD, 1, 5);
+	write_rows(f, "UPDATE core_chatmessage SET attachment = 'chat_attachments/a.txt', is_deleted = TRUE WHERE id = 12");
+	write_rows(f, "UPDATE core_chatmessage SET attachment = '' WHERE id = 13");
+	assert_ok(chat_thread_delete(f->conn, &f->arena, &one, THREAD, &attachments));
+	assert_int_equal(attachments.n, 1);
+	files = attachments.items;
+	assert_text(files[0].path, "chat_attachments/a.txt");
 }
 
 /* ---- all or nothing ---- */
@@ -180,7 +204,7 @@ static int update_step(struct fixture *f)
 
 static int delete_step(struct fixture *f)
 {
-	return chat_thread_delete(f->conn, &f->arena, &one, THREAD);
+	return delete_thread(f, &one, THREAD);
 }
 
 static void test_chat_thread_write__all_or_nothing(void **state)
@@ -216,6 +240,7 @@ int main(void)
 		CASE(test_chat_thread_write__participants_are_replaced),
 		CASE(test_chat_thread_write__who_may_not_change_it),
 		CASE(test_chat_thread_write__delete_takes_all_with_it),
+		CASE(test_chat_thread_write__delete_names_the_files),
 		CASE(test_chat_thread_write__all_or_nothing),
 	};
 

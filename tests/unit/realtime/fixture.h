@@ -149,7 +149,7 @@ static inline void open_house_(struct house *t, struct fixture *f, const char *c
 	    hub_start(t->hub, &err) < 0)
 		fail_msg("%s", err.text);
 }
-#define open_house(t, f, ...) open_house_(t, f, (const char *const[]){ "DJANGO_SECRET_KEY=" SECRET, __VA_ARGS__, NULL })
+#define open_house(t, f, ...) open_house_(t, f, (const char *const[]){ ("DJANGO_SECRET_KEY=" SECRET), __VA_ARGS__, NULL })
 
 static inline void close_house(struct house *t)
 {
@@ -197,13 +197,13 @@ static inline void read_exactly(struct peer *p, void *bytes, size_t n)
 	}
 }
 
-/* Asks for a thread's socket as this user, without waiting for the answer. */
-static inline struct peer *ask_for_socket(struct house *t, int64_t thread, int64_t user)
+/* Asks for a socket as this user, without waiting for the answer. */
+static inline struct peer *ask_at(struct house *t, enum hub_target target, int64_t id, int64_t user)
 {
 	static const char head[] = "GET /ws/ HTTP/1.1\r\n\r\n";
 	struct hub_handshake handshake = { .head_bytes = sizeof(head) - 1,
-		                           .target = HUB_CHAT,
-		                           .id = thread,
+		                           .target = target,
+		                           .id = id,
 		                           .path = STR("/ws/chat/1/"),
 		                           .key = STR("dGhlIHNhbXBsZSBub25jZQ=="),
 		                           .client = STR("203.0.113.5"),
@@ -220,6 +220,11 @@ static inline struct peer *ask_for_socket(struct house *t, int64_t thread, int64
 	handshake.token = token.text;
 	assert_int_equal(hub_take(t->hub, &handshake), 0);
 	return p;
+}
+
+static inline struct peer *ask_for_socket(struct house *t, int64_t thread, int64_t user)
+{
+	return ask_at(t, HUB_CHAT, thread, user);
 }
 
 static inline void await_welcome(struct peer *p)

@@ -4,6 +4,8 @@
 #define OTHER "00112233445566778899aabbccddeeff"
 #define OWN   "ffeeddccbbaa99887766554433221100"
 
+#define HUGE_BYTES (4 << 20)
+
 static struct news *read_text(const char *text)
 {
 	return envelope_read(str_of(text), OWN);
@@ -130,8 +132,8 @@ static void test_envelope__odd_numbers_are_none(void **state)
 static void test_envelope__a_huge_and_a_deep_one(void **state)
 {
 	static const char begin[] = "{\"origin\":\"" OTHER "\",\"type\":\"poll_update\",\"group\":\"poll_1\",\"payload\":{\"text\":\"";
-	size_t n = 4 << 20, head = sizeof(begin) - 1;
-	char *text = malloc(n + 1000);
+	static char text[HUGE_BYTES + 1000];
+	size_t n = HUGE_BYTES, head = sizeof(begin) - 1;
 	struct news *news;
 
 	memcpy(text, begin, head);
@@ -144,7 +146,6 @@ static void test_envelope__a_huge_and_a_deep_one(void **state)
 	memset(text + head - 1, '[', n);
 	text[head - 1 + n] = '\0';
 	assert_null(read_text(text));
-	free(text);
 }
 
 static void test_envelope__without_memory_there_is_none(void **state)

@@ -101,6 +101,7 @@ static void test_group__goes_thirty_seconds_after_its_last_session(void **state)
 	struct session *s = still_session(t, 7, 1);
 	int64_t left_us;
 
+	s->group->joined = true; /* somebody was let in */
 	groups_tick(&t->hub, INT64_MAX / 2);
 	assert_non_null(group_find(&t->hub, HUB_CHAT, 7));
 	still_session_free(s);
@@ -108,6 +109,18 @@ static void test_group__goes_thirty_seconds_after_its_last_session(void **state)
 	groups_tick(&t->hub, left_us + LINGER_US);
 	assert_non_null(group_find(&t->hub, HUB_CHAT, 7));
 	groups_tick(&t->hub, left_us + LINGER_US + 1);
+	assert_null(group_find(&t->hub, HUB_CHAT, 7));
+}
+
+static void test_group__of_whom_nobody_is_let_in_goes_at_once(void **state)
+{
+	struct still *t = *state;
+	struct session *s = still_session(t, 7, 1);
+
+	groups_tick(&t->hub, INT64_MAX / 2);
+	assert_non_null(group_find(&t->hub, HUB_CHAT, 7));
+	still_session_free(s);
+	groups_tick(&t->hub, 0);
 	assert_null(group_find(&t->hub, HUB_CHAT, 7));
 }
 
@@ -134,6 +147,7 @@ int main(void)
 		STILL(test_group__who_comes_stands_behind_what_was_told),
 		STILL(test_group__nothing_is_kept_for_nobody),
 		STILL(test_group__goes_thirty_seconds_after_its_last_session),
+		STILL(test_group__of_whom_nobody_is_let_in_goes_at_once),
 		STILL(test_group__knows_the_newest_state_of_a_poll),
 	};
 

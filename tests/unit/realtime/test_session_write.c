@@ -176,6 +176,26 @@ static void test_session_write__of_the_queue_typing_goes_first(void **state)
 	still_session_free(s);
 }
 
+/* The list is one for all: it is as long as what the slowest still needs. */
+static void test_session_write__what_can_be_dropped_is_not_kept_for_who_reads_nothing(void **state)
+{
+	struct still *t = *state;
+	struct session *s = still_session(t, 7, 1);
+	struct group *g = s->group;
+
+	for (int i = 0; i < 10000; i++) {
+		group_append(&t->hub, g, i % 2 ? ENTRY_TYPING : ENTRY_POLL, frame_create(FRAME_TEXT, TEXT("x")), 0, NULL);
+		assert_true(g->end->frames - g->oldest->frames <= 9);
+	}
+	assert_int_equal(s->state, SESSION_OPEN);
+	group_append(&t->hub, g, ENTRY_MESSAGE, frame_create(FRAME_TEXT, TEXT("x")), 1, NULL); /* he stays there … */
+	for (int i = 0; i < 200 && s->state == SESSION_OPEN; i++)
+		group_append(&t->hub, g, ENTRY_TYPING, frame_create(FRAME_TEXT, TEXT("x")), 0, NULL);
+	assert_int_equal(s->state, SESSION_CLOSING); /* … not for ever */
+	assert_int_equal(s->cause, CLOSE_SLOW_CONSUMER);
+	still_session_free(s);
+}
+
 static void test_session_write__one_frame_larger_than_the_limit_may_go_alone(void **state)
 {
 	struct still *t = *state;
@@ -211,6 +231,7 @@ int main(void)
 {
 	const struct CMUnitTest queues[] = {
 		STILL(test_session_write__of_the_queue_typing_goes_first),
+		STILL(test_session_write__what_can_be_dropped_is_not_kept_for_who_reads_nothing),
 		STILL(test_session_write__one_frame_larger_than_the_limit_may_go_alone),
 		STILL(test_session_write__answers_that_nobody_reads_count_too),
 	};
