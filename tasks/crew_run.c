@@ -153,7 +153,7 @@ static void run_message(struct crew_hand *h, const struct outbox_row *row, const
 		                .args = m->args,
 		                .kwargs = m->kwargs,
 		                .retries = m->retries,
-		                .from_beat = json_is_true(json_object_get(json_object_get(m->envelope, "headers"), "celery_beat_task")),
+		                .from_beat = m->from_beat,
 		                .stop = &h->crew->hurry,
 		                .outbox_id = row->id };
 	int64_t began_us = clock_monotonic_us();

@@ -128,6 +128,7 @@ static int read_headers(struct message *m, struct error *err)
 	m->soft_limit_us = limit_us(json_object_get(headers, "timelimit"), 1);
 	m->ignore_result = json_is_true(json_object_get(headers, "ignore_result"));
 	m->redelivered = json_is_true(json_object_get(headers, "redelivered"));
+	m->from_beat = json_is_true(json_object_get(headers, "celery_beat_task"));
 	m->redeliveries = whole(json_object_get(headers, REDELIVERIES), 1000000);
 	return r;
 }

@@ -30,6 +30,7 @@ struct message {
 	int64_t soft_limit_us, hard_limit_us; /* NULL_INT: as the task's policy says */
 	bool ignore_result;
 	bool redelivered;
+	bool from_beat;   /* header celery_beat_task */
 	int redeliveries; /* times that a worker of ours put it back without having been told to stop */
 };
 

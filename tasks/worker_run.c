@@ -131,6 +131,7 @@ static void execute(struct worker *w, struct slot *slot, struct job *j)
 		                .args = j->message.args,
 		                .kwargs = j->message.kwargs,
 		                .retries = j->message.retries,
+		                .from_beat = j->message.from_beat,
 		                .outbox_id = NULL_INT,
 		                .given_up = &j->given_up };
 	enum task_outcome outcome;

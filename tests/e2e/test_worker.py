@@ -249,6 +249,15 @@ def test_what_is_done_is_not_done_again(worker, queues):
     worker.wait_event("task.done_before")
 
 
+def test_beat_asks_for_one_compost_a_week(redis_server, start_worker, queues):
+    start_worker(redis_server, SAKA_COMPOST_ENABLED="true")
+    compost = "core.tasks.saka_run_compost_cycle"
+    first, second = (queues.wait_result(queues.send(compost, False, celery_beat_task=True))["result"] for _ in range(2))
+    assert first["log_id"] and second == first  # another message, the same week: what the first did
+    by_hand = queues.wait_result(queues.send(compost, False))["result"]
+    assert by_hand["log_id"] > first["log_id"]
+
+
 def test_what_it_holds_stays_its_own(redis_server, start_worker, queues):
     """A run and a wait that are longer than the visibility timeout are not given to somebody else."""
     start_worker(redis_server, "-c", "1", "-n", "a@here", VISIBILITY_TIMEOUT="2")
