@@ -23,6 +23,7 @@ BANNED_IN_PRODUCT = " atoi atol atoll atof gmtime localtime ctime asctime rand s
 
 # Headers of libraries, and the folders that may know them. app/version.c names the versions of all.
 LIBRARIES = {
+    "curl/": ("tasks",),
     "hiredis/": ("resilience",),
     "sqlite3.h": ("db",),
     "libpq-fe.h": ("db",),
