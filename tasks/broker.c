@@ -63,7 +63,7 @@ static const char bury_script[] = "redis.call('LPUSH', KEYS[1], ARGV[1]) redis.c
                                   "if ARGV[3] ~= '' then redis.call('ZREM', KEYS[3], ARGV[3]) redis.call('HDEL', KEYS[2], ARGV[3]) end "
                                   "return 1";
 
-static int check_envelope(struct str envelope)
+int broker_check(struct str envelope)
 {
 	struct error why = { 0 };
 	struct message m;
@@ -80,7 +80,7 @@ int broker_push(struct redis *redis, struct redis_budget *budget, const char *qu
 {
 	struct call c;
 	int64_t n;
-	int r = check_envelope(envelope);
+	int r = broker_check(envelope);
 
 	if (r < 0)
 		return r;

@@ -32,6 +32,9 @@ void broker_add_list(struct buf *, struct str queue, int priority);
  */
 int broker_push(struct redis *, struct redis_budget *, const char *queue, int priority, struct str envelope);
 
+/* Whether an envelope may lie on a queue: ERR_INVALID (logged): it would stop a Python worker; ERR_NOMEM. */
+int broker_check(struct str envelope);
+
 /* The queues that a consumer takes from, in the order of its next look; whoever was served goes to the end. One thread at a time. */
 struct broker_queues {
 	char names[BROKER_QUEUES_MAX][BROKER_QUEUE_SIZE];

@@ -2,22 +2,27 @@
 #include "tasks/send.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/random.h"
 #include "db/task_message.h"
 #include "tasks/broker.h"
 #include "tasks/message.h"
+#include "tasks/push.h"
 
-#define SECONDS_MAX 3.15e9 /* a century, either way */
+#define SECONDS_MAX 3.15e9            /* a century, either way */
+#define PUSH_BYTES  ((size_t)1 << 20) /* of one push, unless one request is larger */
 
 struct request {
 	json_t *json;        /* owned */
 	char *args, *kwargs; /* owned, JSON */
 	char id[UUID_TEXT_SIZE];
 	struct task_message message;
+	struct buf envelope;
 };
 
 static void request_finish(struct request *q)
@@ -25,6 +30,7 @@ static void request_finish(struct request *q)
 	json_decref(q->json);
 	free(q->args);
 	free(q->kwargs);
+	buf_finish(&q->envelope);
 }
 
 static int refuse(struct error *err, const char *member, const char *what)
@@ -114,6 +120,7 @@ static int read_request(struct request *q, struct str text, struct error *err)
 	json_error_t why;
 	int r;
 
+	q->message = TASK_MESSAGE(.priority = 0);
 	q->json = json_loadb(text.s ? text.s : "", text.len, JSON_REJECT_DUPLICATES, &why);
 	if (!json_is_object(q->json))
 		return error_set(err, ERR_INVALID, "the request is no JSON object%s%s", q->json ? "" : ": ", q->json ? "" : why.text);
@@ -138,14 +145,43 @@ static int read_request(struct request *q, struct str text, struct error *err)
 	return r < 0 ? r : make_id(q, err);
 }
 
-static int push(struct redis *redis, const struct request *q, struct error *err)
+/* ---- pushing ---- */
+
+static int write_envelope(struct request *q, struct error *err)
 {
-	CLEANUP(buf_finish) struct buf envelope = BUF_EMPTY;
-	const char *queue = q->message.queue.s ? q->message.queue.s : TASK_QUEUE;
-	int r = task_message_write(&envelope, &q->message);
+	int r = task_message_write(&q->envelope, &q->message);
 
 	if (r == 0)
-		r = broker_push(redis, NULL, queue, q->message.priority, buf_view(&envelope));
+		r = broker_check(buf_view(&q->envelope));
+	return r < 0 ? error_set(err, r, "%s", error_name(r)) : 0;
+}
+
+static struct str queue_of(const struct request *q)
+{
+	return q->message.queue.s ? q->message.queue : (struct str)STR(TASK_QUEUE);
+}
+
+/* How many from the first go in one push: to the same list, and not too many bytes. */
+static size_t group_size(const struct request *q, size_t n)
+{
+	size_t bytes = q[0].envelope.len, i = 1;
+
+	while (i < n && q[i].message.priority == q[0].message.priority && str_equal(queue_of(&q[i]), queue_of(&q[0])) &&
+	       bytes + q[i].envelope.len <= PUSH_BYTES)
+		bytes += q[i++].envelope.len;
+	return i;
+}
+
+static int push_group(struct redis *redis, const struct request *q, size_t n, struct error *err)
+{
+	struct str envelopes[TASK_SEND_MAX], queue = queue_of(q);
+	char name[BROKER_QUEUE_SIZE];
+	int r;
+
+	for (size_t i = 0; i < n; i++)
+		envelopes[i] = buf_view(&q[i].envelope);
+	snprintf(name, sizeof(name), "%.*s", STR_ARG(queue));
+	r = push_envelopes(redis, NULL, name, q->message.priority, envelopes, n);
 	if (r == ERR_TIMEOUT)
 		return error_set(err, r, "the broker does not answer in time: whether it has the task is not known");
 	if (r == ERR_UNAVAILABLE)
@@ -153,14 +189,43 @@ static int push(struct redis *redis, const struct request *q, struct error *err)
 	return r < 0 ? error_set(err, r, "%s", error_name(r)) : 0;
 }
 
-int task_send(struct redis *redis, struct str request, struct buf *ret_id, struct error *err)
+static int push(struct redis *redis, const struct request *q, size_t n, size_t *ret_pushed, struct error *err)
 {
-	CLEANUP(request_finish) struct request q = { .message = TASK_MESSAGE(.priority = 0) };
-	int r = read_request(&q, request, err);
+	int r = 0;
 
-	if (r == 0)
-		r = push(redis, &q, err);
-	if (r == 0)
-		buf_add_str(ret_id, q.message.id);
+	for (size_t i = 0; i < n && r == 0;) {
+		size_t many = group_size(q + i, n - i);
+
+		r = push_group(redis, q + i, many, err);
+		i += many;
+		if (r == 0)
+			*ret_pushed = i;
+	}
 	return r;
+}
+
+int task_send(struct redis *redis, const struct str *texts, size_t n, struct buf *ret_ids, size_t *ret_pushed, struct error *err)
+{
+	CLEANUP(cleanup_free) struct request *q = mem_array(n, sizeof(*q));
+	struct error bad = { 0 };
+	size_t good = 0;
+	int r = q ? 0 : error_set(err, ERR_NOMEM, "out of memory"), refused = 0;
+
+	*ret_pushed = 0;
+	if (r < 0)
+		return r;
+	while (good < n && refused == 0) {
+		refused = read_request(&q[good], texts[good], &bad);
+		if (refused == 0)
+			refused = write_envelope(&q[good], &bad);
+		good += refused == 0;
+	}
+	r = push(redis, q, good, ret_pushed, err);
+	for (size_t i = 0; i < *ret_pushed; i++)
+		buf_addf(ret_ids, "%.*s\n", STR_ARG(q[i].message.id));
+	for (size_t i = 0; i < n; i++)
+		request_finish(&q[i]);
+	if (r == 0 && refused < 0)
+		*err = bad;
+	return r < 0 ? r : refused;
 }
