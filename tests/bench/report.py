@@ -56,6 +56,22 @@ def rate_row(name, pairs, budget=None, beside="bare", cpu=True):
             f"{sum(r['failures'] for r in ours)} / {sum(r['failures'] for r in other)}"]
 
 
+# --- tasks ---
+
+TASK_HEADS = ["tasks", "egoejo, /s", "beside it, /s", "ratio: median (lowest–highest)", "budget", "", "CPU of a task, µs"]
+
+
+def task_row(name, pairs, budget=None, beside="Celery"):
+    ours, other = [p[0] for p in pairs], [p[1] for p in pairs]
+    ratios = [a["rate"] / b["rate"] for a, b in pairs]
+    return [name, number(median_of(ours, "rate")), f"{beside} {number(median_of(other, 'rate'))}", spread(ratios), str(budget) if budget else "–",
+            budget.verdict(statistics.median(ratios)) if budget else "", f"{median_of(ours, 'cpu_us'):.0f} / {median_of(other, 'cpu_us'):.0f}"]
+
+
+def megabytes(memory):
+    return f"{memory[0]:.1f} MB, {memory[1]:.1f} MB"
+
+
 # --- fan-out ---
 
 FANOUT_HEADS = ["sockets", "burst, deliveries/s", "bare", "ratio: median (lowest–highest)", "budget", "", "CPU in the burst, µs", "paced: CPU, µs",
