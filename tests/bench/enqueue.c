@@ -31,9 +31,9 @@ static void die(const char *what, const char *why)
 
 static int change(struct db_conn *conn, void *arg)
 {
-	static const struct outbox_task task = {
-		.name = "core.tasks.update_impact_dashboard_metrics", .args = { STR("[1]") }, .durable = true
-	};
+	static const struct outbox_task task = { .name = "core.tasks.update_impact_dashboard_metrics",
+		                                 .args = { STR("[1]") },
+		                                 .durable = true };
 	int64_t id = *(const int64_t *)arg;
 	int r = audit_write(conn, NULL_INT, "bench", "projet", id, (struct json_text){ STR("{\"titre\": \"Verger\"}") });
 
