@@ -22,6 +22,7 @@ static const struct task_message full = {
 	.root_id = STR("22222222-2222-4222-8222-222222222222"),
 	.parent_id = STR("33333333-3333-4333-8333-333333333333"),
 	.ignore_result = true,
+	.from_beat = true,
 };
 
 static struct message written(const struct task_message *m)
@@ -44,7 +45,7 @@ static void test_message__what_is_written_is_read(void **state)
 	assert_true(str_equal(m.task, full.name) && str_equal(m.id, full.id) && str_equal(m.queue, full.queue));
 	assert_true(str_equal(m.root_id, full.root_id) && str_equal(m.parent_id, full.parent_id) && !m.group.s);
 	assert_true(m.eta.us == full.eta.us && m.expires.us == full.expires.us);
-	assert_true(m.priority == 5 && m.retries == 0 && m.ignore_result && !m.redelivered);
+	assert_true(m.priority == 5 && m.retries == 0 && m.ignore_result && m.from_beat && !m.redelivered);
 	assert_true(m.soft_limit_us == NULL_INT && m.hard_limit_us == NULL_INT);
 	assert_true(str_is(m.args_repr, "('zoé@example.org', None)"));
 	assert_true(str_is(m.kwargs_repr, "{'nom': 'Zoé ✓', 'n': [1]}"));
@@ -52,7 +53,7 @@ static void test_message__what_is_written_is_read(void **state)
 	assert_string_equal(json_string_value(json_object_get(m.kwargs, "nom")), "Zoé ✓");
 	message_finish(&m);
 	m = written(&TASK_MESSAGE(.name = STR("x")));
-	assert_true(m.id.len == 36 && str_equal(m.root_id, m.id) && m.tag.len == 36 && str_is(m.queue, TASK_QUEUE));
+	assert_true(m.id.len == 36 && str_equal(m.root_id, m.id) && m.tag.len == 36 && str_is(m.queue, TASK_QUEUE) && !m.from_beat);
 	message_finish(&m);
 }
 
