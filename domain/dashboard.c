@@ -74,12 +74,7 @@ static struct decimal to_cents(double total)
 	return (struct decimal){ llround(fmin(fmax(total, -TOTAL_MAX), TOTAL_MAX) * 100) };
 }
 
-struct refreshing {
-	int64_t user_id;
-	struct dashboard dashboard;
-};
-
-static int refresh(struct db_conn *db, void *arg)
+int dashboard_refresh(struct db_conn *db, int64_t user_id, struct dashboard *ret_dashboard)
 {
 	static const struct db_statement store = {
 		"INSERT INTO impact_dashboard (user_id, total_contributions, projects_supported, cagnottes_contributed, "
@@ -88,19 +83,30 @@ static int refresh(struct db_conn *db, void *arg)
 		"= excluded.total_contributions, projects_supported = excluded.projects_supported, cagnottes_contributed = "
 		"excluded.cagnottes_contributed, intentions_submitted = excluded.intentions_submitted, last_updated = excluded.last_updated"
 	};
-	struct refreshing *f = arg;
 	struct sums s;
-	int r = work_out(db, f->user_id, &s);
+	int r = work_out(db, user_id, &s);
 
 	if (r == 0)
 		r = db_execute(db, &store,
-		               DB_PARAMS(DB_INT(f->user_id), DB_DECIMAL(to_cents(s.total)), DB_INT(s.projects), DB_INT(s.cagnottes),
+		               DB_PARAMS(DB_INT(user_id), DB_DECIMAL(to_cents(s.total)), DB_INT(s.projects), DB_INT(s.cagnottes),
 		                         DB_INT(s.intentions), DB_TIME(clock_now())),
 		               NULL);
-	return r < 0 ? r : find(db, f->user_id, &f->dashboard);
+	return r < 0 ? r : find(db, user_id, ret_dashboard);
 }
 
-int dashboard_refresh(struct db_conn *db, int64_t user_id, struct dashboard *ret_dashboard)
+struct refreshing {
+	int64_t user_id;
+	struct dashboard dashboard;
+};
+
+static int refresh(struct db_conn *db, void *arg)
+{
+	struct refreshing *f = arg;
+
+	return dashboard_refresh(db, f->user_id, &f->dashboard);
+}
+
+static int refresh_now(struct db_conn *db, int64_t user_id, struct dashboard *ret_dashboard)
 {
 	struct refreshing f = { .user_id = user_id };
 	int r = db_write(db, refresh, &f);
@@ -141,7 +147,7 @@ int dashboard_read(struct db_conn *db, struct cache *cache, struct redis_budget 
 	int r = find(db, user_id, &d);
 
 	if (r == ERR_NOT_FOUND || (r == 0 && d.last_updated.us < now.us - STALE_US))
-		return dashboard_refresh(db, user_id, ret_dashboard);
+		return refresh_now(db, user_id, ret_dashboard);
 	if (r == 0 && d.last_updated.us < now.us - OLD_S * US_PER_S)
 		r = ask_for_refresh(db, cache, budget, user_id);
 	if (r == 0)

@@ -24,7 +24,7 @@ struct dashboard {
  */
 int dashboard_read(struct db_conn *, struct cache *, struct redis_budget *, int64_t user_id, struct dashboard *ret_dashboard);
 
-/* Works the row out now, in a transaction of its own. ERR_NOT_FOUND: no such user; errors of db_write. */
+/* Works the row out now, inside a db_write closure. ERR_NOT_FOUND: no such user; errors of db_execute. */
 int dashboard_refresh(struct db_conn *, int64_t user_id, struct dashboard *ret_dashboard);
 
 /* What it says to its owner, in French; static. */

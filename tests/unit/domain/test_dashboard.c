@@ -120,12 +120,17 @@ static void test_dashboard__three_messages(void **state)
 	assert_string_not_equal(dashboard_message(&intends), dashboard_message(&begins));
 }
 
+static int refresh(struct db_conn *db, void *ret_dashboard)
+{
+	return dashboard_refresh(db, 77, ret_dashboard);
+}
+
 static void test_dashboard__nobody_has_none(void **state)
 {
 	struct fixture *f = *state;
 	struct dashboard d;
 
-	assert_int_equal(dashboard_refresh(f->conn, 77, &d), ERR_NOT_FOUND);
+	assert_int_equal(db_write(f->conn, refresh, &d), ERR_NOT_FOUND);
 }
 
 int main(void)

@@ -1,4 +1,6 @@
 /* The registry and one run: arguments bound as Python binds them, outcomes, effects once for an id. */
+#include <pthread.h>
+
 #include "tests/unit/domain/fixture.h"
 
 #include "tasks/task.h"
@@ -104,6 +106,82 @@ static void test_task__effects_happen_once(void **state)
 	}
 }
 
+/* ---- the same message in two hands ---- */
+
+#define RACERS 4
+#define ROUNDS 20
+
+struct racer {
+	pthread_t thread;
+	pthread_barrier_t *start;
+	struct db_conn *conn;
+	struct arena arena;
+	struct task_run run;
+	int first, same; /* how often it did the work, how often it heard what another had done */
+};
+
+static int add_up(struct db_conn *db, void *arg)
+{
+	struct task_run *run = arg;
+	static const struct db_statement sql = { "UPDATE egoejo_beat SET total_runs = total_runs + 1 WHERE name = 'race'" };
+
+	buf_add_text(&run->result, "{\"n\": 1}");
+	return db_execute(db, &sql, DB_NO_PARAMS, NULL);
+}
+
+static void *race(void *arg)
+{
+	struct racer *r = arg;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		int done;
+
+		arena_reset(&r->arena);
+		snprintf(r->run.id, sizeof(r->run.id), "00000000-0000-4000-8000-%012d", round);
+		pthread_barrier_wait(r->start);
+		done = task_commit(&r->run, add_up, &r->run, NULL);
+		r->first += done == 0;
+		r->same += done == 1 && str_is(buf_view(&r->run.result), "{\"n\": 1}");
+	}
+	return NULL;
+}
+
+/* One does the work, the others hear what he said: nobody fails because another was faster. */
+static void test_task__of_several_at_once_one_does_it(void **state)
+{
+	struct fixture *f = *state;
+	struct racer racers[RACERS];
+	pthread_barrier_t start;
+	struct error err;
+	int first = 0, same = 0;
+	int64_t n;
+
+	write_rows(f, "INSERT INTO egoejo_beat (name, last_due_at, total_runs) VALUES ('race', '2026-01-01 00:00:00', 0)");
+	pthread_barrier_init(&start, NULL, RACERS);
+	for (int i = 0; i < RACERS; i++) {
+		racers[i] = (struct racer){ .start = &start, .run = { .policy = task_find(TEXT("interop.add")), .outbox_id = NULL_INT } };
+		arena_init(&racers[i].arena, 1 << 20);
+		assert_int_equal(db_connect(f->db, &racers[i].conn, &err), 0);
+		racers[i].run.db = racers[i].conn;
+		racers[i].run.arena = &racers[i].arena;
+	}
+	for (int i = 0; i < RACERS; i++)
+		assert_int_equal(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
+	for (int i = 0; i < RACERS; i++) {
+		pthread_join(racers[i].thread, NULL);
+		first += racers[i].first;
+		same += racers[i].same;
+		task_run_finish(&racers[i].run);
+		arena_finish(&racers[i].arena);
+		db_disconnect(racers[i].conn);
+	}
+	pthread_barrier_destroy(&start);
+	assert_int_equal(first, ROUNDS);
+	assert_int_equal(same, ROUNDS * (RACERS - 1));
+	assert_ok(db_select_int(f->conn, "SELECT total_runs FROM egoejo_beat WHERE name = 'race'", DB_NO_PARAMS, &n));
+	assert_int_equal(n, ROUNDS);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -111,6 +189,7 @@ int main(void)
 		CASE(test_task__arguments_that_do_not_fit),
 		CASE(test_task__retries_end),
 		CASE(test_task__effects_happen_once),
+		CASE(test_task__of_several_at_once_one_does_it),
 	};
 
 	return RUN_ON_BOTH(tests);
