@@ -3,7 +3,8 @@
  * where the kernel, or a filter of system calls, does not have it, the components are opened one by one.
  *
  * A file is written under a hidden name in its folder and then linked to its own: link fails where rename would
- * overwrite, and nobody sees half a file. A crash between the two leaves a hidden file, which is never served.
+ * overwrite, which is for media_replace, and nobody sees half a file. A crash between the two leaves a hidden file, which
+ * is never served.
  */
 #include "base/media.h"
 
@@ -169,20 +170,34 @@ int media_temporary(const char *root, int *ret_fd, struct error *err)
 	return 0;
 }
 
-/* The folder, made when it is missing; negative with errno. */
-static int make_folder(int root, const char *folder)
+/* Makes one folder; what it is in has been made. Negative with errno. */
+static int make_one_folder(int root, const char *folder)
 {
-	int fd = open_beneath(root, str_of(folder), O_RDONLY | O_DIRECTORY), above;
+	int above;
 
-	if (fd >= 0 || errno != ENOENT)
-		return fd;
-	if (mkdirat(root, folder, FOLDER_MODE) < 0 && errno != EEXIST)
-		return -1;
+	if (mkdirat(root, folder, FOLDER_MODE) < 0)
+		return errno == EEXIST ? 0 : -1;
 	above = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (above >= 0) {
 		fsync(above);
 		close(above);
 	}
+	return 0;
+}
+
+/* The folder, made when it is missing, with those that it is in; negative with errno. */
+static int make_folder(int root, const char *folder)
+{
+	int fd = open_beneath(root, str_of(folder), O_RDONLY | O_DIRECTORY), at CLEANUP(cleanup_close) = -1;
+	const char *slash = strrchr(folder, '/');
+	char above[PATH_MAX];
+
+	if (fd >= 0 || errno != ENOENT || !media_path_is_fine(str_of(folder)))
+		return fd;
+	snprintf(above, sizeof(above), "%.*s", slash ? (int)(slash - folder) : 0, folder);
+	at = slash ? make_folder(root, above) : dup(root);
+	if (at < 0 || make_one_folder(at, slash ? slash + 1 : folder) < 0)
+		return -1;
 	return open_beneath(root, str_of(folder), O_RDONLY | O_DIRECTORY);
 }
 
@@ -303,6 +318,38 @@ int media_store(const char *root, const char *folder, struct str name, enum medi
 	}
 	*ret_path = str_of(path);
 	return 0;
+}
+
+/* In the open folder: written, renamed over what is there, and both on disk. */
+static int replace_in(int at, const char *name, struct str bytes, struct error *err)
+{
+	char temporary[40] = ".upload-";
+	int r;
+
+	if (random_letters(temporary + 8, 20) < 0)
+		return failed(err, "getrandom");
+	r = write_temporary(at, temporary, bytes, err);
+	if (r == 0 && renameat(at, temporary, at, name) < 0)
+		r = failed(err, "MEDIA_ROOT, renaming");
+	if (r < 0)
+		unlinkat(at, temporary, 0);
+	return r == 0 && fsync(at) < 0 ? failed(err, "MEDIA_ROOT, fsync") : r;
+}
+
+int media_replace(const char *root, struct str path, struct str bytes, struct error *err)
+{
+	const char *slash = path.s ? memrchr(path.s, '/', path.len) : NULL;
+	int above CLEANUP(cleanup_close) = -1;
+	int at CLEANUP(cleanup_close) = -1;
+	char folder[PATH_MAX], name[NAME_MAX + 1];
+
+	if (!slash || !media_path_is_fine(path) || path.len - (size_t)(slash + 1 - path.s) > NAME_MAX)
+		return error_set(err, ERR_INVALID, "no path of a file");
+	snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path.s), path.s);
+	snprintf(name, sizeof(name), "%.*s", (int)(path.len - (size_t)(slash + 1 - path.s)), slash + 1);
+	above = make_root(root);
+	at = above < 0 ? -1 : make_folder(above, folder);
+	return at < 0 ? failed(err, "MEDIA_ROOT") : replace_in(at, name, bytes, err);
 }
 
 /* ---- removing ---- */

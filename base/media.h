@@ -32,6 +32,12 @@ enum media_name {
 int media_store(const char *root, const char *folder, struct str name, enum media_name, struct str bytes, struct arena *,
                 struct str *ret_path, struct error *err);
 
+/*
+ * Stores bytes at a path of one or more folders and a name, on disk when it returns, in the place of a file that is there: who
+ * opens it gets the old one or the new one, whole. Folders are made as above. ERR_INVALID: such a path may not be. ERR_FULL, ERR_IO.
+ */
+int media_replace(const char *root, struct str path, struct str bytes, struct error *err);
+
 /* Removes a stored file; one that is not there is no error. */
 int media_remove(const char *root, struct str path, struct error *err);
 

@@ -404,6 +404,52 @@ static void test_media__removes(void **state)
 #name " without openat2", test_media__##name, setup_without_openat2, teardown, NULL \
 	}
 
+/* ---- replacing ---- */
+
+#define DEEP "things/deeper/a.mp3"
+
+static void test_media__replaces(void **state)
+{
+	struct fixture *f = *state;
+	char got[10] = "";
+	int before CLEANUP(cleanup_close) = -1;
+
+	assert_int_equal(media_replace(f->root, TEXT(DEEP), TEXT("one"), &f->err), 0);
+	assert_holds(f, TEXT(DEEP), "one");
+	assert_int_equal(mode_of(f, "things/deeper"), 0750);
+	assert_int_equal(mode_of(f, DEEP), 0640);
+	assert_int_equal(media_open(f->root, TEXT(DEEP), &before, &f->err), 0);
+	assert_int_equal(media_replace(f->root, TEXT(DEEP), TEXT("another"), &f->err), 0);
+	assert_holds(f, TEXT(DEEP), "another");
+	assert_int_equal(read(before, got, sizeof(got)), 3); /* who had opened it reads on */
+	assert_string_equal(got, "one");
+	assert_int_equal(count_files(f), 1);
+}
+
+static void test_media__replaces_nothing_on_a_full_disk(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(media_replace(f->root, TEXT(DEEP), TEXT("one"), &f->err), 0);
+	fault_arm(FAULT_DISK, 1, false);
+	assert_int_equal(media_replace(f->root, TEXT(DEEP), TEXT("another"), &f->err), ERR_FULL);
+	assert_holds(f, TEXT(DEEP), "one");
+	assert_int_equal(count_files(f), 1);
+}
+
+static void test_media__replaces_only_where_a_file_may_be(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const bad[] = { "", "a.mp3", "../a/b.mp3", "things/../../a", "/etc/x", "things/", "things/.a", "things//a" };
+
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
+		assert_int_equal(media_replace(f->root, str_of(bad[i]), TEXT("x"), &f->err), ERR_INVALID);
+	assert_int_equal(media_replace(f->root, (struct str){ NULL, 0 }, TEXT("x"), &f->err), ERR_INVALID);
+	run(f, "mkdir -p media/things out && ln -s ../../out media/things/link");
+	assert_int_equal(media_replace(f->root, TEXT("things/link/a.mp3"), TEXT("x"), &f->err), ERR_IO);
+	run(f, "test -z \"$(ls out)\"");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -423,6 +469,9 @@ int main(void)
 		CASE(hidden_files_are_not_found),
 		CASE(only_regular_files_are_found),
 		CASE(the_root_may_be_a_link_and_hold_deeper_folders),
+		CASE(replaces),
+		CASE(replaces_nothing_on_a_full_disk),
+		CASE(replaces_only_where_a_file_may_be),
 		CASE(removes),
 	};
 
