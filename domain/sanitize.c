@@ -92,3 +92,32 @@ int sanitize_text(struct arena *arena, struct str text, enum sanitize_kind kind,
 	*ret_text = result;
 	return 0;
 }
+
+/* ---- back ---- */
+
+static const char meaning[] = "&<>\"'";
+
+/* The character whose entity the text begins with, and how long that is; 0: none. */
+static char entity_at(struct str text, size_t *ret_bytes)
+{
+	for (size_t i = 0; meaning[i]; i++) {
+		const char *entity = entity_of(meaning[i]);
+
+		if (str_starts(text, entity)) {
+			*ret_bytes = strlen(entity);
+			return meaning[i];
+		}
+	}
+	return 0;
+}
+
+void sanitize_undo(struct buf *b, struct str text)
+{
+	while (text.len) {
+		size_t bytes = 1;
+		char c = *text.s == '&' ? entity_at(text, &bytes) : 0;
+
+		buf_add_char(b, c ? c : *text.s);
+		text = (struct str){ text.s + bytes, text.len - bytes };
+	}
+}

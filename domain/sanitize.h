@@ -24,4 +24,7 @@ int sanitize_text(struct arena *, struct str text, enum sanitize_kind, size_t ma
 /* Appends the same, neither cut nor trimmed. */
 void sanitize_add(struct buf *, struct str text, enum sanitize_kind);
 
+/* Appends the text as it was written before it was made harmless, but for what was removed: its entities become characters again. */
+void sanitize_undo(struct buf *, struct str text);
+
 #endif

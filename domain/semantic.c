@@ -4,7 +4,6 @@
  */
 #include "domain/semantic.h"
 
-#include <jansson.h>
 #include <math.h>
 
 #include "base/json_out.h"
@@ -45,37 +44,6 @@ static const struct db_row content_row = DB_ROW(struct candidate, content_column
 #define NEWEST(table, most) " ORDER BY " table ".created_at DESC, " table ".id DESC LIMIT " most
 
 /* ---- vectors ---- */
-
-static json_t *read_embedding(struct json_text embedding)
-{
-	return embedding.text.s ? json_loadb(embedding.text.s, embedding.text.len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL) : NULL;
-}
-
-static bool read_numbers(const json_t *array, double *values)
-{
-	for (size_t i = 0; i < json_array_size(array); i++) {
-		if (!json_is_number(json_array_get(array, i)))
-			return false;
-		values[i] = json_number_value(json_array_get(array, i));
-	}
-	return true;
-}
-
-/* n 0: there is none, or no list of numbers. */
-static int read_vector(struct arena *arena, struct json_text embedding, struct semantic_vector *ret_vector)
-{
-	json_t *object = read_embedding(embedding);
-	const json_t *array = json_object_get(object, "vector");
-	size_t n = json_array_size(array);
-	double *values = n ? arena_alloc(arena, n * sizeof(*values)) : NULL;
-	int r = n && !values ? ERR_NOMEM : 0;
-
-	*ret_vector = (struct semantic_vector){ NULL, 0 };
-	if (values && read_numbers(array, values))
-		*ret_vector = (struct semantic_vector){ values, n };
-	json_decref(object);
-	return r;
-}
 
 /* 0 when one of them has no length. */
 static double cosine(struct semantic_vector a, struct semantic_vector b)
@@ -126,7 +94,7 @@ static int collect_one(struct collection *c, const struct candidate *candidate, 
 {
 	struct semantic_hit hit = { .is_content = is_content, .id = candidate->id, .similarity = c->unknown };
 	struct semantic_vector vector = { NULL, 0 };
-	int r = c->query.n ? read_vector(&c->scratch, candidate->embedding, &vector) : 0;
+	int r = c->query.n ? embedding_vector(&c->scratch, candidate->embedding, &vector) : 0;
 
 	if (r < 0)
 		return r;
@@ -216,7 +184,7 @@ static int take_query(struct collection *c, struct db_conn *db, const struct db_
 	struct candidate origin;
 	int r = db_select_one(db, by_id, DB_PARAMS(DB_INT(id)), &c->scratch, &origin);
 
-	return r == ERR_NOT_FOUND ? 0 : r < 0 ? r : read_vector(&c->scratch, origin.embedding, &c->query);
+	return r == ERR_NOT_FOUND ? 0 : r < 0 ? r : embedding_vector(&c->scratch, origin.embedding, &c->query);
 }
 
 static int near(struct db_conn *db, struct arena *arena, const struct db_statement *by_id, int64_t id,
@@ -295,7 +263,7 @@ static double coordinate(const json_t *place, const char *name)
 /* False: it has no coordinates after all. */
 static bool place_point(const struct point_row *row, struct semantic_point *ret_point)
 {
-	json_t *place = read_embedding(row->place);
+	json_t *place = embedding_parse(row->place);
 	bool placed = json_object_size(place) > 0;
 
 	*ret_point = row->point;

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "db/db.h"
 #include "domain/account.h"
+#include "domain/embedding.h"
 
 /* One found thing. */
 struct semantic_hit {
@@ -18,14 +19,6 @@ struct semantic_hit {
 	struct str description; /* its first 200 characters; absent among suggestions */
 	struct str slug;        /* of a content */
 	double similarity;
-};
-
-enum semantic_kind { SEMANTIC_PROJECTS = 1, SEMANTIC_CONTENTS = 2 };
-
-/* Numbers of one text; n 0: none. */
-struct semantic_vector {
-	const double *values;
-	size_t n;
 };
 
 #define SEMANTIC_UNKNOWN 0.5 /* the similarity of what has no vector to compare */

@@ -126,9 +126,31 @@ static void test_sanitize__without_memory(void **state)
 	}
 }
 
+static void assert_undone(const char *text, const char *expected)
+{
+	struct buf b = BUF_EMPTY;
+
+	sanitize_undo(&b, str_of(text));
+	assert_string_equal(b.data ? b.data : "", expected);
+	buf_finish(&b);
+}
+
+static void test_sanitize__is_undone(void **state)
+{
+	const char *text = "L'eau & <b>\"terre\"</b> &amp; 🌾 &";
+	struct buf b = BUF_EMPTY;
+
+	assert_undone("", "");
+	assert_undone("&amp;amp; &#x27;&quot;&lt;&gt;&#39;&am", "&amp; '\"<>&#39;&am");
+	sanitize_add(&b, str_of(text), SANITIZE_TEXT);
+	assert_undone(b.data, text);
+	buf_finish(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sanitize__is_undone),
 		cmocka_unit_test_setup_teardown(test_sanitize__ordinary_text_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sanitize__five_characters_become_entities, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sanitize__control_characters_go, setup, teardown),

@@ -2,40 +2,10 @@
 
 #include "tests/unit/domain/fixture.h"
 #include "tests/unit/domain/messages.h"
-
-#define EMBEDDING(vector) "'{\"model\": \"m\", \"dimension\": 2, \"vector\": " vector "}'"
+#include "tests/unit/domain/vectors.h"
 
 static const double query_values[] = { 1, 0 };
 static const struct semantic_vector query = { query_values, 2 }, no_query = { NULL, 0 };
-
-/* A higher id is a later day of January. */
-static void add_project(struct fixture *f, int id, const char *titre, const char *description, const char *embedding)
-{
-	char *sql;
-
-	assert_true(
-	        asprintf(&sql,
-	                 "INSERT INTO core_projet (id, titre, description, created_at, embedding, saka_score, saka_supporters_count, "
-	                 "active_oracles, funding_type, donation_goal, investment_goal) VALUES (%d, '%s', '%s', '2026-01-%02d 00:00:00', "
-	                 "%s, 0, 0, '[]', 'DONATION', 0, 0)",
-	                 id, titre, description, id, embedding) > 0);
-	write_rows(f, sql);
-	free(sql);
-}
-
-static void add_content(struct fixture *f, int id, const char *status, const char *title, const char *embedding)
-{
-	char *sql;
-
-	assert_true(asprintf(&sql,
-	                     "INSERT INTO core_educationalcontent (id, title, slug, type, status, anonymous_display_name, description, "
-	                     "external_url, created_at, updated_at, category, tags, embedding, audio_source_hash, embedding_source_hash) "
-	                     "VALUES (%d, '%s', 'slug-%d', 'article', '%s', '', 'texte', '', '2026-01-%02d 00:00:00', "
-	                     "'2026-01-01 00:00:00', '', '[]', %s, '', '')",
-	                     id, title, id, status, id, embedding) > 0);
-	write_rows(f, sql);
-	free(sql);
-}
 
 static const struct semantic_hit *hits_of(struct fixture *f, const char *text, unsigned kinds, struct semantic_vector vector, size_t n)
 {
