@@ -180,8 +180,9 @@ static int add_entry(struct broker_batch *batch, struct str entry, struct str ta
 int broker_recall(struct redis *redis, int64_t taken_at_us, struct broker_batch *ret_batch)
 {
 	static const char script[] = "local out = {} "
-	                             "for i, tag in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], ARGV[1], ARGV[1])) do "
-	                             "  out[i] = redis.call('HGET', KEYS[1], tag) "
+	                             "for _, tag in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], ARGV[1], ARGV[1])) do "
+	                             "  local entry = redis.call('HGET', KEYS[1], tag) "
+	                             "  if entry then table.insert(out, tag) table.insert(out, entry) end "
 	                             "end "
 	                             "return out";
 	struct redis_reply *reply;

@@ -144,6 +144,11 @@ static void test_broker__a_lost_reply(void **state)
 	broker_batch_finish(&f->batch);
 	assert_int_equal(broker_recall(f->redis, f->now, &f->batch), 0);
 	assert_int_equal(f->batch.n, 2);
+	for (size_t i = 0; i < 2; i++) {
+		struct message m = item(f, i); /* with the tag it is registered by */
+
+		message_finish(&m);
+	}
 	broker_batch_finish(&f->batch);
 	assert_int_equal(broker_recall(f->redis, f->now + 1, &f->batch), 0);
 	assert_int_equal(f->batch.n, 0);
