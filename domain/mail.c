@@ -8,14 +8,14 @@
 
 #define ADDRESS_BYTES 320
 
-static bool is_address(struct str s)
+bool mail_is_address(struct str s)
 {
 	int at = (int)str_find(s, '@');
 
 	if (at <= 0 || (size_t)at + 1 == s.len || s.len > ADDRESS_BYTES)
 		return false;
 	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.s[i] <= ' ' || s.s[i] == 0x7f)
+		if ((unsigned char)s.s[i] <= ' ' || s.s[i] == 0x7f || strchr("<>()[]\"\\,;:", s.s[i]) || (s.s[i] == '@' && i != (size_t)at))
 			return false;
 	return true;
 }
@@ -26,7 +26,7 @@ static int add_address(struct arena *arena, struct db_rows *list, struct str add
 	struct str *items = (struct str *)list->items;
 	struct str trimmed = str_trim(address);
 
-	if (!is_address(trimmed))
+	if (!mail_is_address(trimmed))
 		return 0;
 	items[list->n] = arena_str(arena, trimmed);
 	return items[list->n++].s ? 0 : ERR_NOMEM;

@@ -8,6 +8,12 @@
 #include "db/db.h"
 
 /*
+ * Whether this is one plain address, name@host, that may stand in a header and in an SMTP command: no control character, white space,
+ * quote, bracket, comma or semicolon, at most 320 bytes.
+ */
+bool mail_is_address(struct str);
+
+/*
  * The addresses of ADMINS in the arena, struct str each: a JSON list of [name, address], or "Name,address;Name2,address2". What
  * is no address is left out. ERR_NOMEM.
  */
