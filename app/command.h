@@ -27,6 +27,9 @@ enum {
 	OPTION_NAME = 1 << 10,
 	OPTION_BEAT = 1 << 11,
 	OPTION_EVENTS = 1 << 12,
+	OPTION_MONTH = 1 << 13,
+	OPTION_OUTPUT_DIR = 1 << 14,
+	OPTION_KEEP = 1 << 15,
 };
 
 /* What stood on the command line. Texts are those of argv; NULL: it was not there. */
@@ -39,6 +42,9 @@ struct arguments {
 	const char *concurrency;
 	const char *queues;
 	const char *name;
+	const char *month;
+	const char *output_dir;
+	const char *keep;
 };
 
 #define COMMAND(name, options, help, usage) int command_##name(const struct arguments *);

@@ -40,6 +40,9 @@ static const struct option command_options[] = {
 	{ "name", required_argument, NULL, OPTION_NAME },
 	{ "beat", no_argument, NULL, OPTION_BEAT },
 	{ "events", no_argument, NULL, OPTION_EVENTS },
+	{ "month", required_argument, NULL, OPTION_MONTH },
+	{ "output-dir", required_argument, NULL, OPTION_OUTPUT_DIR },
+	{ "keep", required_argument, NULL, OPTION_KEEP },
 	{ 0 },
 };
 
@@ -100,6 +103,9 @@ static void add_command_usage(const struct command *command, struct buf *text)
 		{ OPTION_NAME, " [-n NAME]" },
 		{ OPTION_BEAT, " [-B]" },
 		{ OPTION_EVENTS, " [-E]" },
+		{ OPTION_MONTH, " --month YYYY-MM" },
+		{ OPTION_OUTPUT_DIR, " [--output-dir FOLDER]" },
+		{ OPTION_KEEP, " [--keep N]" },
 	};
 	char shown[COMMAND_NAME_SIZE];
 
@@ -186,7 +192,10 @@ static void take_option(struct arguments *arguments, int option)
 		       { OPTION_EMAIL, &arguments->email },
 		       { OPTION_CONCURRENCY, &arguments->concurrency },
 		       { OPTION_QUEUES, &arguments->queues },
-		       { OPTION_NAME, &arguments->name } };
+		       { OPTION_NAME, &arguments->name },
+		       { OPTION_MONTH, &arguments->month },
+		       { OPTION_OUTPUT_DIR, &arguments->output_dir },
+		       { OPTION_KEEP, &arguments->keep } };
 
 	arguments->given |= (unsigned)option;
 	for (size_t i = 0; i < N_ELEMENTS(values); i++)

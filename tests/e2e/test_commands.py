@@ -14,7 +14,8 @@ from lib.database import Database
 from lib.net import free_port
 from lib.server import BINARY, KEY, environment, run
 
-COMMANDS = ["serve", "migrate", "demo", "createsuperuser", "changepassword", "check", "settings", "routes", "openapi", "healthcheck", "worker", "inspect", "send-task", "version"]
+COMMANDS = ["serve", "migrate", "demo", "createsuperuser", "changepassword", "check", "settings", "routes", "openapi", "healthcheck", "worker", "beat", "tasks", "inspect", "send-task",
+            "alerts-report", "backup-db", "version"]
 
 
 def one_line(done, *words):
