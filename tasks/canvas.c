@@ -51,7 +51,7 @@ static json_t *arguments(const struct cause *c, const json_t *signature)
 	const json_t *own = json_object_get(signature, "args");
 	json_t *all = json_is_array(own) ? json_copy((json_t *)(uintptr_t)own) : json_array();
 
-	if (!json_is_true(json_object_get(signature, "immutable")) && c->first)
+	if (!message_truth(signature, "immutable") && c->first)
 		json_array_insert(all, 0, (json_t *)(uintptr_t)c->first);
 	return all;
 }
@@ -143,7 +143,7 @@ static int write_follower(const struct cause *c, const json_t *signature, const 
 	m.queue = str_of(f->queue);
 	m.eta = countdown.us != NULL_TIME.us ? countdown : option_time(options, "eta");
 	m.expires = option_time(options, "expires");
-	m.ignore_result = json_is_true(json_object_get(options, "ignore_result"));
+	m.ignore_result = message_truth(options, "ignore_result");
 	return task_message_write(&f->envelope, &m);
 }
 

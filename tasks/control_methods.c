@@ -122,7 +122,7 @@ static bool revoke_one(struct worker *w, const json_t *id, bool with_terminate)
 static json_t *revoke_tasks(struct worker *w, const json_t *arguments)
 {
 	const json_t *ids = json_object_get(arguments, "task_id");
-	bool with_terminate = json_is_true(json_object_get(arguments, "terminate"));
+	bool with_terminate = message_truth(arguments, "terminate");
 	size_t n = json_is_array(ids) ? json_array_size(ids) : 1, stopped = 0;
 
 	if (!json_is_array(ids) && !json_is_string(ids))

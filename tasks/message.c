@@ -23,6 +23,15 @@ struct str message_text(const json_t *object, const char *name)
 	return (struct str){ json_string_value(value), json_string_length(value) };
 }
 
+bool message_truth(const json_t *object, const char *name)
+{
+	const json_t *value = json_object_get(object, name);
+
+	if (json_is_number(value))
+		return json_number_value(value) != 0;
+	return json_is_true(value) || json_string_length(value) || json_array_size(value) || json_object_size(value);
+}
+
 static int refuse(struct error *err, const char *why)
 {
 	return error_set(err, ERR_INVALID, "%s", why);
@@ -126,9 +135,9 @@ static int read_headers(struct message *m, struct error *err)
 	m->retries = whole(json_object_get(headers, "retries"), 1000000);
 	m->hard_limit_us = limit_us(json_object_get(headers, "timelimit"), 0);
 	m->soft_limit_us = limit_us(json_object_get(headers, "timelimit"), 1);
-	m->ignore_result = json_is_true(json_object_get(headers, "ignore_result"));
-	m->redelivered = json_is_true(json_object_get(headers, "redelivered"));
-	m->from_beat = json_is_true(json_object_get(headers, "celery_beat_task"));
+	m->ignore_result = message_truth(headers, "ignore_result");
+	m->redelivered = message_truth(headers, "redelivered");
+	m->from_beat = message_truth(headers, "celery_beat_task");
 	m->redeliveries = whole(json_object_get(headers, REDELIVERIES), 1000000);
 	return r;
 }
@@ -146,7 +155,7 @@ static int read_properties(struct message *m, struct error *err)
 	m->exchange = message_text(info, "exchange");
 	m->queue = message_text(info, "routing_key");
 	m->priority = whole(json_object_get(properties, "priority"), TASK_PRIORITY_MAX);
-	m->redelivered |= json_is_true(json_object_get(info, "redelivered"));
+	m->redelivered |= message_truth(info, "redelivered");
 	return read_body(m, properties, err);
 }
 

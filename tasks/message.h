@@ -52,4 +52,7 @@ int message_add_restored(struct buf *, const struct message *, bool counted);
 /* A member that is a text, else absent. For anything that reads JSON of messages. */
 struct str message_text(const json_t *object, const char *name);
 
+/* Whether a member is what Python takes for true: its programs write 1 as well. No member is false. */
+bool message_truth(const json_t *object, const char *name);
+
 #endif

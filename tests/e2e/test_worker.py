@@ -148,10 +148,11 @@ def test_revoked_before_it_runs(worker, queues):
     assert queues.result("not-there-yet")["status"] == "REVOKED"
 
 
-def test_terminated_while_it_runs(worker, queues):
+@pytest.mark.parametrize("yes", [True, 1])  # Flower's
+def test_terminated_while_it_runs(worker, queues, yes):
     task, after = queues.send("interop.sleep", 8), queues.send("interop.add", 1, 1)
     wait.until(lambda: queues.control("active"), 5, "it runs")
-    assert queues.control("revoke", task_id=task, terminate=True, signal="SIGTERM") == {"ok": "terminate: 1 tasks terminated"}
+    assert queues.control("revoke", task_id=task, terminate=yes, signal="SIGTERM") == {"ok": "terminate: 1 tasks terminated"}
     assert queues.wait_result(task, "REVOKED")["result"]["exc_message"] == ["terminated"]
     queues.wait_result(after, timeout=5)
 

@@ -170,6 +170,17 @@ static void test_message__arguments_shown_as_python_does(void **state)
 	}
 }
 
+static void test_message__what_python_takes_for_true(void **state)
+{
+	json_t *values = json_loads("{\"a\": true, \"b\": 1, \"c\": 0.5, \"d\": \"x\", \"e\": [0], \"f\": {\"g\": 0}, "
+	                            "\"h\": false, \"i\": 0, \"j\": 0.0, \"k\": \"\", \"l\": [], \"m\": {}, \"n\": null}",
+	                            0, NULL);
+
+	for (char name[] = "a"; *name <= 'o'; (*name)++)
+		assert_int_equal(message_truth(values, name), *name <= 'f');
+	json_decref(values);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -179,6 +190,7 @@ int main(void)
 		cmocka_unit_test(test_message__the_smallest),
 		cmocka_unit_test(test_message__refused),
 		cmocka_unit_test(test_message__arguments_shown_as_python_does),
+		cmocka_unit_test(test_message__what_python_takes_for_true),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
