@@ -147,7 +147,7 @@ static void scale(struct mycelium *m)
 		m->places[i].place = place3_scaled(m->places[i].place, farthest);
 }
 
-int mycelium_reduce(struct db_conn *db, unsigned kinds, bool (*late)(void *arg), void *arg, struct mycelium *ret_mycelium)
+int mycelium_work_out(struct db_conn *db, unsigned kinds, bool (*late)(void *arg), void *arg, struct mycelium *ret_mycelium)
 {
 	CLEANUP(components_destroyp) struct components *components = components_create();
 	struct reading reading = { db, late, arg, components, ret_mycelium, add };

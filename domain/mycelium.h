@@ -25,7 +25,7 @@ struct mycelium {
  * Works out the places of all rows of these kinds (bits of enum semantic_kind), -10 to 10. late(arg) is asked between steps: true ends
  * it with ERR_TIMEOUT. *ret_mycelium is to be freed with mycelium_finish, also after an error. ERR_NOMEM.
  */
-int mycelium_reduce(struct db_conn *, unsigned kinds, bool (*late)(void *arg), void *arg, struct mycelium *ret_mycelium);
+int mycelium_work_out(struct db_conn *, unsigned kinds, bool (*late)(void *arg), void *arg, struct mycelium *ret_mycelium);
 
 /*
  * In a closure: writes the places. A row that has lost its embedding meanwhile gets none; one whose vector has been replaced

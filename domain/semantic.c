@@ -300,33 +300,33 @@ int semantic_points(struct db_conn *db, struct arena *arena, enum semantic_kind 
 	return 0;
 }
 
-struct reduction {
-	struct str args;
-	char *ret_id;
-};
-
-static int put_task(struct db_conn *db, void *arg)
-{
-	const struct reduction *reduction = arg;
-	const struct outbox_task task = {
-		.name = SEMANTIC_REDUCTION_TASK, .args = { reduction->args }, .durable = true, .ret_id = reduction->ret_id
-	};
-
-	return outbox_put(db, &task);
-}
-
-int semantic_ask_points(struct db_conn *db, struct str content_type, struct str method, char ret_id[UUID_TEXT_SIZE])
+int semantic_put_reduction(struct db_conn *db, struct str content_type, struct str method, char ret_id[UUID_TEXT_SIZE])
 {
 	CLEANUP(buf_finish) struct buf args = BUF_EMPTY;
-	struct reduction reduction = { .ret_id = ret_id };
+	struct outbox_task task = { .name = SEMANTIC_REDUCTION_TASK, .durable = true, .ret_id = ret_id };
 
 	buf_add_char(&args, '[');
 	json_add_str(&args, content_type);
 	buf_add_text(&args, ", ");
 	json_add_str(&args, method);
 	buf_add_char(&args, ']');
-	if (args.failed)
-		return ERR_NOMEM;
-	reduction.args = buf_view(&args);
-	return db_write(db, put_task, &reduction);
+	task.args.text = buf_view(&args);
+	return args.failed ? ERR_NOMEM : outbox_put(db, &task);
+}
+
+struct reduction {
+	struct str content_type, method;
+	char *ret_id;
+};
+
+static int put_reduction(struct db_conn *db, void *arg)
+{
+	const struct reduction *reduction = arg;
+
+	return semantic_put_reduction(db, reduction->content_type, reduction->method, reduction->ret_id);
+}
+
+int semantic_ask_points(struct db_conn *db, struct str content_type, struct str method, char ret_id[UUID_TEXT_SIZE])
+{
+	return db_write(db, put_reduction, &(struct reduction){ content_type, method, ret_id });
 }

@@ -49,7 +49,10 @@ int semantic_points(struct db_conn *, struct arena *, enum semantic_kind, struct
 
 #define SEMANTIC_REDUCTION_TASK "core.tasks_mycelium.reduce_embeddings_to_3d" /* content_type, method */
 
-/* Asks a task for new coordinates, in a transaction of its own; it gets the id. Errors of db_write and outbox_put. */
+/* In a closure: asks a task for new coordinates; ret_id gets its id. Errors of outbox_put. */
+int semantic_put_reduction(struct db_conn *, struct str content_type, struct str method, char ret_id[UUID_TEXT_SIZE]);
+
+/* The same in a transaction of its own. Errors of db_write. */
 int semantic_ask_points(struct db_conn *, struct str content_type, struct str method, char ret_id[UUID_TEXT_SIZE]);
 
 #endif

@@ -15,6 +15,7 @@ from lib.server import KEY, run
 PASSWORD, WRONG, SHORT = "Canary-Passw0rd-7391", "Canary-Wrong-Passw0rd-7392", "Canary73"
 ADMIN, METRICS, REDIS = "canary-admin-token-7394", "canary-metrics-token-7395", "canary-redis-password-7396"
 STRIPE, RESEND, MAIL, OPENAI = "sk_test_canary_7397", "re_canary_7398", "canary-mail-password-7399", "sk-canary-openai-7400"
+ELEVENLABS = "canary-elevenlabs-7401"
 JSON = {"Content-Type": "application/json"}
 # One iteration: a hash that is quick to check and that a login replaces.
 OLD_HASH = "pbkdf2_sha1$1$saltsaltsalt$" + base64.b64encode(hashlib.pbkdf2_hmac("sha1", PASSWORD.encode(), b"saltsaltsalt", 1)).decode()
@@ -31,7 +32,8 @@ class Journey:
 
     def __init__(self, server):
         self.server = server
-        self.secrets = {PASSWORD, WRONG, SHORT, ADMIN, METRICS, REDIS, Postgres.PASSWORD, KEY, STRIPE, RESEND, MAIL, OPENAI, OLD_HASH}
+        self.secrets = {PASSWORD, WRONG, SHORT, ADMIN, METRICS, REDIS, Postgres.PASSWORD, KEY, STRIPE, RESEND, MAIL, OPENAI, ELEVENLABS,
+                        OLD_HASH}
         self.answers = []  # (what was asked, answer)
 
     def ask(self, method, path, headers=None, body=None, kept=True):
@@ -105,7 +107,8 @@ def canary_server(database, start_redis, start_server):
     redis = start_redis(password=REDIS)
     add_person(database, "staff", "boss", password=OLD_HASH)
     server = start_server(database.url, redis, DISABLE_THROTTLE_FOR_TESTS=1, LOG_LEVEL="DEBUG", DB_LOG_LEVEL="DEBUG", DJANGO_LOG_LEVEL="DEBUG", ADMIN_TOKEN=ADMIN,
-                          METRICS_TOKEN=METRICS, STRIPE_SECRET_KEY=STRIPE, RESEND_API_KEY=RESEND, EMAIL_HOST_PASSWORD=MAIL, OPENAI_API_KEY=OPENAI)
+                          METRICS_TOKEN=METRICS, STRIPE_SECRET_KEY=STRIPE, RESEND_API_KEY=RESEND, EMAIL_HOST_PASSWORD=MAIL, OPENAI_API_KEY=OPENAI,
+                          ELEVENLABS_API_KEY=ELEVENLABS)
     return server, redis
 
 

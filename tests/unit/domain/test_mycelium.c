@@ -28,7 +28,7 @@ static size_t reduce(struct fixture *f, unsigned kinds, size_t left_out)
 	struct mycelium m;
 	size_t n;
 
-	assert_ok(mycelium_reduce(f->conn, kinds, never, NULL, &m));
+	assert_ok(mycelium_work_out(f->conn, kinds, never, NULL, &m));
 	assert_ok(db_write(f->conn, store, &m));
 	assert_int_equal(m.left_out, left_out);
 	n = m.n;
@@ -144,8 +144,8 @@ static void test_mycelium__of_many(void **state)
 		        "INSERT INTO core_projet (titre, description, created_at, saka_score, saka_supporters_count, active_oracles, "
 		        "funding_type, donation_goal, investment_goal, id, embedding) SELECT titre, description, created_at, 0, 0, '[]', "
 		        "'DONATION', 0, 0, id + (SELECT COUNT(*) FROM core_projet), embedding FROM core_projet");
-	assert_ok(mycelium_reduce(f->conn, BOTH, never, NULL, &first));
-	assert_ok(mycelium_reduce(f->conn, BOTH, never, NULL, &second));
+	assert_ok(mycelium_work_out(f->conn, BOTH, never, NULL, &first));
+	assert_ok(mycelium_work_out(f->conn, BOTH, never, NULL, &second));
 	assert_int_equal(first.n, 31 * 8 + 31);
 	assert_int_equal(second.n, first.n);
 	for (size_t i = 0; i < first.n; i++) {
@@ -175,10 +175,10 @@ static void test_mycelium__ends_when_it_is_late(void **state)
 	for (int left = 0; left < 4; left++) {
 		int steps = left;
 
-		assert_int_equal(mycelium_reduce(f->conn, BOTH, counted, &steps, &m), ERR_TIMEOUT);
+		assert_int_equal(mycelium_work_out(f->conn, BOTH, counted, &steps, &m), ERR_TIMEOUT);
 		mycelium_finish(&m);
 	}
-	assert_ok(mycelium_reduce(f->conn, BOTH, never, NULL, &m));
+	assert_ok(mycelium_work_out(f->conn, BOTH, never, NULL, &m));
 	assert_int_equal(db_write(f->conn, store_late, &m), ERR_TIMEOUT);
 	mycelium_finish(&m);
 	points_of(f, SEMANTIC_PROJECTS, 0);
@@ -193,7 +193,7 @@ static void test_mycelium__what_changes_meanwhile(void **state)
 	add_project(f, 1, "a", "", EMBEDDING("[1, 0]"));
 	add_project(f, 2, "b", "", EMBEDDING("[0, 1]"));
 	add_project(f, 3, "c", "", EMBEDDING("[0, 2]"));
-	assert_ok(mycelium_reduce(f->conn, BOTH, never, NULL, &m));
+	assert_ok(mycelium_work_out(f->conn, BOTH, never, NULL, &m));
 	write_rows(f, "DELETE FROM core_projet WHERE id = 1; UPDATE core_projet SET embedding = NULL WHERE id = 2");
 	assert_ok(db_write(f->conn, store, &m));
 	mycelium_finish(&m);
@@ -212,7 +212,7 @@ static void test_mycelium__without_memory(void **state)
 		int r;
 
 		fault_arm(FAULT_ALLOC, n, false);
-		r = mycelium_reduce(f->conn, BOTH, never, NULL, &m);
+		r = mycelium_work_out(f->conn, BOTH, never, NULL, &m);
 		fault_disarm_all();
 		failures += r < 0;
 		assert_true(r == 0 ? m.n == 1 : r == ERR_NOMEM || r == ERR_LIMIT);
