@@ -114,12 +114,6 @@ int broker_declare(struct redis *redis, const struct broker_queues *queues)
 
 /* ---- ends ---- */
 
-static void add_meta_key(struct call *c, struct str id)
-{
-	call_addf(c, META_PREFIX "%.*s", STR_ARG(id));
-	c->n_keys++;
-}
-
 int broker_finish(struct redis *redis, const struct broker_end *end)
 {
 	struct call c;
@@ -129,7 +123,7 @@ int broker_finish(struct redis *redis, const struct broker_end *end)
 	call_begin(&c);
 	call_add_key(&c, (struct str)STR(UNACKED));
 	call_add_key(&c, (struct str)STR(UNACKED_INDEX));
-	add_meta_key(&c, end->id);
+	call_add_meta_key(&c, end->id);
 	for (size_t i = 0; i < end->n_followers; i++) {
 		call_add_list(&c, end->followers[i].queue, end->followers[i].priority);
 		call_add_bindings(&c, end->followers[i].queue);
@@ -153,7 +147,7 @@ int broker_store(struct redis *redis, struct str id, struct str result, int64_t 
 	int r;
 
 	call_begin(&c);
-	add_meta_key(&c, id);
+	call_add_meta_key(&c, id);
 	call_add(&c, result);
 	call_addf(&c, "%lld", (long long)expires_s);
 	r = call_script_int(&c, redis, NULL, "task_store", store_script, &n);
@@ -192,7 +186,7 @@ int broker_put_back(struct redis *redis, struct str tag, struct str id, struct s
 	call_begin(&c);
 	call_add_key(&c, (struct str)STR(UNACKED));
 	call_add_key(&c, (struct str)STR(UNACKED_INDEX));
-	add_meta_key(&c, id);
+	call_add_meta_key(&c, id);
 	call_add_list(&c, queue, priority);
 	call_add(&c, tag);
 	call_add(&c, envelope);

@@ -108,6 +108,21 @@ struct broker_end {
  */
 int broker_finish(struct redis *, const struct broker_end *);
 
+/*
+ * What a worker has finished and what it takes next, in one trip: first the ends, in one step as broker_finish, then the take as
+ * broker_take. Ends have no followers, and results that expire alike. *ret_ended: the ends are done. An error with *ret_ended is the
+ * take's alone; when the outcome is unknown, both are repeated: the ends as they are, the take by broker_recall.
+ */
+#define BROKER_ENDS_MAX 64
+struct broker_round {
+	const struct broker_end *ends;
+	size_t n_ends; /* at most BROKER_ENDS_MAX */
+	struct broker_queues *queues;
+	size_t most; /* 0: nothing is taken */
+	int64_t taken_at_us;
+};
+int broker_round(struct redis *, const struct broker_round *, struct broker_batch *ret_batch, bool *ret_ended);
+
 /* Stores and publishes a result without acknowledging anything, unless a final one is stored. */
 int broker_store(struct redis *, struct str id, struct str result, int64_t expires_s);
 

@@ -82,30 +82,50 @@ void call_add_member(struct call *c, struct str queue)
 	call_addf(c, "%.*s" SEPARATOR SEPARATOR "%.*s", STR_ARG(queue), STR_ARG(queue));
 }
 
+void call_add_meta_key(struct call *c, struct str id)
+{
+	call_addf(c, META_PREFIX "%.*s", STR_ARG(id));
+	c->n_keys++;
+}
+
+int call_script_command(struct call *c, const char *script, struct redis_command *ret_command)
+{
+	char keys[24];
+	int n = snprintf(keys, sizeof(keys), "%zu", c->n_keys);
+
+	c->args[0] = (struct str)STR("EVAL");
+	c->args[1] = str_of(script);
+	c->args[2] = (struct str){ arena_strndup(&c->arena, keys, (size_t)n), (size_t)n };
+	*ret_command = (struct redis_command){ c->args, c->n };
+	return c->failed || !c->args[2].s ? ERR_NOMEM : 0;
+}
+
+int call_check(const char *op, const struct redis_reply *reply)
+{
+	if (redis_reply_type(reply) != REDIS_REPLY_IS_ERROR)
+		return 0;
+	log_write(LOG_ERROR, "tasks.broker", "broker.refused", LOG_FIELDS(LOG_STR("op", op)), "Redis refused %s: %.*s", op,
+	          STR_ARG(redis_reply_text(reply)));
+	return ERR_INTERNAL;
+}
+
 int call_script(struct call *c, struct redis *redis, struct redis_budget *budget, const char *op, const char *script,
                 struct redis_reply **ret_reply)
 {
-	struct redis_command command = { c->args, c->n };
+	struct redis_command command;
 	struct redis_reply *reply;
-	char keys[24];
-	int r;
+	int r = call_script_command(c, script, &command);
 
-	if (c->failed)
-		return ERR_NOMEM;
-	c->args[0] = (struct str)STR("EVAL");
-	c->args[1] = str_of(script);
-	c->args[2] = (struct str){ keys, (size_t)snprintf(keys, sizeof(keys), "%zu", c->n_keys) };
-	r = redis_call(redis, REDIS_TASKS, budget, op, &command, 1, &reply);
+	if (r == 0)
+		r = redis_call(redis, REDIS_TASKS, budget, op, &command, 1, &reply);
 	if (r < 0)
 		return r;
-	if (redis_reply_type(reply) == REDIS_REPLY_IS_ERROR) {
-		log_write(LOG_ERROR, "tasks.broker", "broker.refused", LOG_FIELDS(LOG_STR("op", op)), "Redis refused %s: %.*s", op,
-		          STR_ARG(redis_reply_text(reply)));
+	r = call_check(op, reply);
+	if (r < 0)
 		redis_replies_free(&reply, 1);
-		return ERR_INTERNAL;
-	}
-	*ret_reply = reply;
-	return 0;
+	else
+		*ret_reply = reply;
+	return r;
 }
 
 int call_script_int(struct call *c, struct redis *redis, struct redis_budget *budget, const char *op, const char *script, int64_t *ret_n)

@@ -44,6 +44,20 @@ void call_add_list(struct call *, struct str queue, int priority);
 void call_add_bindings(struct call *, struct str queue);
 void call_add_member(struct call *, struct str queue);
 
+/* The key of a task's result. */
+void call_add_meta_key(struct call *, struct str id);
+
+/* The script as a command, which points into the call. ERR_NOMEM. */
+int call_script_command(struct call *, const char *script, struct redis_command *ret_command);
+
+/* An error reply is logged, and ERR_INTERNAL. */
+int call_check(const char *op, const struct redis_reply *);
+
+/* Arguments of a take, and what it answers: broker_take.c. */
+extern const char broker_take_script[];
+void call_add_take(struct call *, const struct broker_queues *, size_t most, int64_t taken_at_us);
+int broker_read_batch(struct broker_queues *, const struct redis_reply *, struct broker_batch *ret_batch);
+
 /* The one reply is the caller's. Errors as redis_call; an error reply of the script itself is logged, and ERR_INTERNAL. */
 int call_script(struct call *, struct redis *, struct redis_budget *, const char *op, const char *script, struct redis_reply **ret_reply);
 

@@ -17,7 +17,7 @@
  * of queues, most dead letters, and an item that is in hand already with the number of its list. The reply has three elements for each
  * item: the number of its queue, its tag when it is registered, the item.
  */
-static const char take_script[] =
+const char broker_take_script[] =
         "local out, n, nq = {}, 0, tonumber(ARGV[3]) "
         "local function bury(key, item, why) "
         "  redis.call('LPUSH', KEYS[3], cjson.encode({reason = why, queue = key, item = item, at = ARGV[1]})) "
@@ -87,7 +87,7 @@ static int add_item(struct broker_batch *batch, struct str item, struct str tag)
 }
 
 /* Without memory for all, what is left stays registered, and comes back by the sweep. */
-static int read_batch(struct broker_queues *queues, const struct redis_reply *reply, struct broker_batch *ret_batch)
+int broker_read_batch(struct broker_queues *queues, const struct redis_reply *reply, struct broker_batch *ret_batch)
 {
 	size_t n = redis_reply_size(reply) / 3, served = queues ? queues->n : 0;
 	int r = 0;
@@ -103,6 +103,18 @@ static int read_batch(struct broker_queues *queues, const struct redis_reply *re
 	return r;
 }
 
+void call_add_take(struct call *c, const struct broker_queues *queues, size_t most, int64_t taken_at_us)
+{
+	call_add_key(c, (struct str)STR(UNACKED));
+	call_add_key(c, (struct str)STR(UNACKED_INDEX));
+	call_add_key(c, (struct str)STR(BROKER_DEAD));
+	add_lists(c, queues);
+	call_add_time(c, taken_at_us);
+	call_addf(c, "%zu", most < BROKER_BATCH_MAX ? most : (size_t)BROKER_BATCH_MAX);
+	call_addf(c, "%zu", queues->n);
+	call_addf(c, "%d", BROKER_DEAD_MAX - 1);
+}
+
 /* list: where the item that is in hand came from, 1 is the first; 0: none. */
 static int take(struct redis *redis, struct broker_queues *queues, size_t most, int64_t taken_at_us, struct str item, size_t list,
                 struct broker_batch *ret_batch)
@@ -113,23 +125,16 @@ static int take(struct redis *redis, struct broker_queues *queues, size_t most, 
 
 	ret_batch->n = 0;
 	call_begin(&c);
-	call_add_key(&c, (struct str)STR(UNACKED));
-	call_add_key(&c, (struct str)STR(UNACKED_INDEX));
-	call_add_key(&c, (struct str)STR(BROKER_DEAD));
-	add_lists(&c, queues);
-	call_add_time(&c, taken_at_us);
-	call_addf(&c, "%zu", most < BROKER_BATCH_MAX ? most : (size_t)BROKER_BATCH_MAX);
-	call_addf(&c, "%zu", queues->n);
-	call_addf(&c, "%d", BROKER_DEAD_MAX - 1);
+	call_add_take(&c, queues, most, taken_at_us);
 	if (list) {
 		call_add(&c, item);
 		call_addf(&c, "%zu", list);
 	}
-	r = call_script(&c, redis, NULL, "task_take", take_script, &reply);
+	r = call_script(&c, redis, NULL, "task_take", broker_take_script, &reply);
 	call_finish(&c);
 	if (r < 0)
 		return r;
-	r = read_batch(queues, reply, ret_batch);
+	r = broker_read_batch(queues, reply, ret_batch);
 	redis_replies_free(&reply, 1);
 	return r;
 }

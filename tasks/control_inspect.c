@@ -86,7 +86,7 @@ json_t *control_scheduled(struct worker *w, const json_t *arguments)
 
 json_t *control_query_task(struct worker *w, const json_t *arguments)
 {
-	static const char *const states[] = { "reserved", "scheduled", "active" };
+	static const char *const states[] = { "reserved", "scheduled", "active", "ready" };
 	const json_t *ids = json_object_get(arguments, "ids");
 	json_t *found = json_object();
 

@@ -1,6 +1,7 @@
-/* Each event is an envelope as any message is; its body is one object, or a list of one for tasks, as Celery sends batches. */
+/* Each event is an envelope as any message is; its body is one object, or a list for tasks. */
 #include "tasks/events.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 
 #define QUEUE_MESSAGES 10000
 #define QUEUE_BYTES    (16 << 20)
+#define BATCH_BYTES    (64 << 10)
 
 struct events {
 	struct publisher *publisher;
@@ -26,6 +28,9 @@ struct events {
 	int db;
 	atomic_bool enabled;
 	_Atomic int64_t clock;
+	pthread_mutex_t lock; /* of what follows */
+	struct buf batch;     /* events of tasks, with commas between */
+	size_t n;
 };
 
 struct events *events_create(struct redis *redis, const char *hostname, bool enabled)
@@ -40,9 +45,11 @@ struct events *events_create(struct redis *redis, const char *hostname, bool ena
 	e->hostname = hostname;
 	e->db = redis_database(redis, REDIS_TASKS);
 	atomic_init(&e->enabled, enabled);
+	pthread_mutex_init(&e->lock, NULL);
 	e->publisher = publisher_create(redis, &config);
 	if (e->publisher)
 		return e;
+	pthread_mutex_destroy(&e->lock);
 	free(e);
 	return NULL;
 }
@@ -51,7 +58,10 @@ void events_destroy(struct events *e)
 {
 	if (!e)
 		return;
+	events_flush(e);
 	publisher_destroy(e->publisher);
+	pthread_mutex_destroy(&e->lock);
+	buf_finish(&e->batch);
 	free(e);
 }
 
@@ -140,21 +150,51 @@ void events_worker(struct events *e, const char *type, int64_t active, int64_t p
 	publish(e, routing_key, &b);
 }
 
+/* ---- tasks ---- */
+
+/* With the lock. */
+static void publish_batch(struct events *e)
+{
+	CLEANUP(buf_finish) struct buf body = BUF_EMPTY;
+
+	buf_add_char(&body, '[');
+	buf_add_str(&body, buf_view(&e->batch));
+	buf_add_char(&body, ']');
+	if (!e->batch.failed)
+		publish(e, "task.multi", &body);
+	buf_finish(&e->batch);
+	e->n = 0;
+}
+
+void events_put(struct events *e, const struct buf *event)
+{
+	if (!event->len || event->failed)
+		return;
+	pthread_mutex_lock(&e->lock);
+	if (e->n)
+		buf_add_text(&e->batch, ", ");
+	buf_add_str(&e->batch, buf_view(event));
+	if (++e->n >= EVENTS_BATCH || e->batch.len >= BATCH_BYTES)
+		publish_batch(e);
+	pthread_mutex_unlock(&e->lock);
+}
+
+void events_flush(struct events *e)
+{
+	pthread_mutex_lock(&e->lock);
+	if (e->n)
+		publish_batch(e);
+	pthread_mutex_unlock(&e->lock);
+}
+
 /* True when tasks are told of: the beginning of an event of this task. */
 static bool begin_task(struct events *e, struct buf *b, const char *type, const struct message *m)
 {
 	if (!atomic_load(&e->enabled))
 		return false;
-	buf_add_char(b, '[');
 	begin(e, b, type);
 	add_text(b, "uuid", m->id);
 	return true;
-}
-
-static void end_task(struct events *e, struct buf *b)
-{
-	buf_add_text(b, "}]");
-	publish(e, "task.multi", b);
 }
 
 void events_task_received(struct events *e, const struct message *m)
@@ -172,53 +212,52 @@ void events_task_received(struct events *e, const struct message *m)
 	json_add_time(&b, m->eta);
 	buf_add_text(&b, ", \"expires\": ");
 	json_add_time(&b, m->expires);
-	end_task(e, &b);
+	buf_add_char(&b, '}');
+	events_put(e, &b);
 }
 
 void events_task_started(struct events *e, const struct message *m)
 {
 	CLEANUP(buf_finish) struct buf b = BUF_EMPTY;
 
-	if (begin_task(e, &b, "task-started", m))
-		end_task(e, &b);
+	if (!begin_task(e, &b, "task-started", m))
+		return;
+	buf_add_char(&b, '}');
+	events_put(e, &b);
 }
 
-void events_task_succeeded(struct events *e, const struct message *m, struct str result, int64_t runtime_us)
+void events_write_succeeded(struct events *e, struct buf *b, const struct message *m, struct str result, int64_t runtime_us)
 {
-	CLEANUP(buf_finish) struct buf b = BUF_EMPTY, shown = BUF_EMPTY;
+	CLEANUP(buf_finish) struct buf shown = BUF_EMPTY;
 
-	if (!begin_task(e, &b, "task-succeeded", m))
+	if (!begin_task(e, b, "task-succeeded", m))
 		return;
 	task_message_add_repr(&shown, result);
-	add_text(&b, "result", buf_view(&shown));
-	buf_addf(&b, ", \"runtime\": %.6f", (double)runtime_us / (double)US_PER_S);
-	b.failed |= shown.failed;
-	end_task(e, &b);
+	add_text(b, "result", buf_view(&shown));
+	buf_addf(b, ", \"runtime\": %.6f}", (double)runtime_us / (double)US_PER_S);
+	b->failed |= shown.failed;
 }
 
-void events_task_error(struct events *e, const char *type, const struct message *m, const struct task_error *error, bool with_traceback)
+void events_write_error(struct events *e, struct buf *b, const char *type, const struct message *m, const struct task_error *error,
+                        bool with_traceback)
 {
-	CLEANUP(buf_finish) struct buf b = BUF_EMPTY, exception = BUF_EMPTY, traceback = BUF_EMPTY;
+	CLEANUP(buf_finish) struct buf exception = BUF_EMPTY, traceback = BUF_EMPTY;
 
-	if (!begin_task(e, &b, type, m))
+	if (!begin_task(e, b, type, m))
 		return;
 	result_add_exception(&exception, error);
-	add_text(&b, "exception", buf_view(&exception));
+	add_text(b, "exception", buf_view(&exception));
 	if (with_traceback) {
 		result_add_traceback(&traceback, error);
-		add_text(&b, "traceback", buf_view(&traceback));
+		add_text(b, "traceback", buf_view(&traceback));
 	}
-	b.failed |= exception.failed || traceback.failed;
-	end_task(e, &b);
+	buf_add_char(b, '}');
+	b->failed |= exception.failed || traceback.failed;
 }
 
-void events_task_revoked(struct events *e, const struct message *m, bool terminated, bool expired)
+void events_write_revoked(struct events *e, struct buf *b, const struct message *m, bool terminated, bool expired)
 {
-	CLEANUP(buf_finish) struct buf b = BUF_EMPTY;
-
-	if (!begin_task(e, &b, "task-revoked", m))
-		return;
-	buf_addf(&b, ", \"terminated\": %s, \"signum\": %s, \"expired\": %s", terminated ? "true" : "false", terminated ? "\"15\"" : "null",
-	         expired ? "true" : "false");
-	end_task(e, &b);
+	if (begin_task(e, b, "task-revoked", m))
+		buf_addf(b, ", \"terminated\": %s, \"signum\": %s, \"expired\": %s}", terminated ? "true" : "false",
+		         terminated ? "\"15\"" : "null", expired ? "true" : "false");
 }

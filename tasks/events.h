@@ -28,13 +28,21 @@ void events_hear_clock(struct events *, int64_t theirs);
 /* worker-online, worker-heartbeat and worker-offline: how many tasks run, how many have been run. */
 void events_worker(struct events *, const char *type, int64_t active, int64_t processed);
 
+/*
+ * Events of tasks are sent several at a time, as Celery's are: when there are EVENTS_BATCH of them, and by events_flush. These two are
+ * told at once, as far as tasks are told of.
+ */
+#define EVENTS_BATCH 24
 void events_task_received(struct events *, const struct message *);
 void events_task_started(struct events *, const struct message *);
-/* result: its JSON. */
-void events_task_succeeded(struct events *, const struct message *, struct str result, int64_t runtime_us);
-/* type: task-failed or task-retried. */
-void events_task_error(struct events *, const char *type, const struct message *, const struct task_error *, bool with_traceback);
-void events_task_revoked(struct events *, const struct message *, bool terminated, bool expired);
+void events_flush(struct events *);
+
+/* Those of an end are written when it is known, and put when Redis knows it. An empty buffer stays empty where tasks are not told of. */
+void events_write_succeeded(struct events *, struct buf *, const struct message *, struct str result, int64_t runtime_us); /* JSON */
+void events_write_error(struct events *, struct buf *, const char *type, const struct message *, const struct task_error *,
+                        bool with_traceback); /* type: task-failed or task-retried */
+void events_write_revoked(struct events *, struct buf *, const struct message *, bool terminated, bool expired);
+void events_put(struct events *, const struct buf *);
 
 /*
  * Appends the envelope of a broadcast or a reply: body is JSON, headers the members of an object without its braces. For this file and

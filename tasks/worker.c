@@ -69,6 +69,7 @@ static struct worker *allocate(const struct worker_config *config)
 	TAILQ_INIT(&w->all);
 	TAILQ_INIT(&w->ready);
 	TAILQ_INIT(&w->slots);
+	STAILQ_INIT(&w->ended);
 	STAILQ_INIT(&w->unsent);
 	task_all(&w->n_tasks);
 	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -140,8 +141,7 @@ bool worker_idle(struct worker *w)
 	bool idle;
 
 	pthread_mutex_lock(&w->lock);
-	idle = (!w->taker_runs || atomic_load(&w->taker_done)) && w->n_running == 0 &&
-	       (w->n_unsent == 0 || !redis_usable(w->redis, REDIS_TASKS));
+	idle = (!w->taker_runs || w->taker_done) && w->n_running == 0 && (w->n_unsent == 0 || !redis_usable(w->redis, REDIS_TASKS));
 	pthread_mutex_unlock(&w->lock);
 	return idle;
 }
@@ -194,6 +194,7 @@ static void release(struct worker *w)
 {
 	struct ending *e;
 
+	STAILQ_CONCAT(&w->unsent, &w->ended);
 	while ((e = STAILQ_FIRST(&w->unsent))) {
 		STAILQ_REMOVE_HEAD(&w->unsent, next);
 		ending_destroy(e);
@@ -221,8 +222,10 @@ bool worker_destroy(struct worker *w)
 	if (w->n_unsent)
 		worker_send_unsent(w);
 	all = stop_slots(w);
-	if (w->events)
+	if (w->events) {
+		events_flush(w->events);
 		events_worker(w->events, "worker-offline", 0, atomic_load(&w->processed));
+	}
 	if (!all) {
 		usleep(OFFLINE_US); /* the publisher's thread sends it; nothing that a run may still use is freed */
 		return false;

@@ -23,29 +23,13 @@ static void refuse_unknown(struct worker *w, struct job *j)
 {
 	struct task_error error = result_error("celery.exceptions", "NotRegistered", "%.*s", STR_ARG(j->message.task));
 
-	worker_end_failure(w, j, &error, false);
+	worker_tell(w, ending_failure(w, j, &error, false));
 	task_report_lost(j->message.task, j->message.id, "worker", "no such task");
 	jobs_free(j);
 }
 
-/* Ready, or waiting for its time; without memory to wait it is run too early rather than not at all. */
-static void hold(struct worker *w, struct job *j)
-{
-	bool known;
-
-	events_task_received(w->events, &j->message);
-	pthread_mutex_lock(&w->lock);
-	known = j->message.redelivered && jobs_find_tag(w, j->tag);
-	if (!known)
-		jobs_add(w, j);
-	if (!known && j->message.eta.us != NULL_TIME.us && j->message.eta.us > clock_now().us)
-		(void)jobs_make_waiting(w, j, j->message.eta.us);
-	pthread_mutex_unlock(&w->lock);
-	if (known)
-		jobs_free(j); /* it is held already: its other delivery ends both */
-}
-
-static void accept_item(struct worker *w, const struct broker_item *item)
+/* A job of what came; NULL: it was none, or has ended. */
+static struct job *read_item(struct worker *w, const struct broker_item *item)
 {
 	struct error why = { 0 };
 	struct message m;
@@ -54,21 +38,46 @@ static void accept_item(struct worker *w, const struct broker_item *item)
 
 	if (!*item->tag) {
 		log_bad(item, "no delivery tag");
-		return;
+		return NULL;
 	}
 	r = message_parse((struct str){ item->bytes, item->len }, &m, &why);
 	if (r == ERR_INVALID)
 		bury(w, item, why.text);
 	j = r < 0 ? NULL : jobs_new(&m, item->tag);
 	if (!j)
-		return; /* without memory it stays registered, and comes back by the sweep */
+		return NULL; /* without memory it stays registered, and comes back by the sweep */
 	if (!j->message.queue.len)
 		j->message.queue = str_of(w->config.queues.names[0]);
 	j->policy = worker_find_task(w, j->message.task);
-	if (!j->policy)
-		refuse_unknown(w, j);
-	else
-		hold(w, j);
+	if (j->policy) {
+		events_task_received(w->events, &j->message);
+		return j;
+	}
+	refuse_unknown(w, j);
+	return NULL;
+}
+
+/* Ready, or waiting for its time; without memory to wait it is run too early rather than not at all. With the lock; false: it is held. */
+static bool hold(struct worker *w, struct job *j)
+{
+	if (j->message.redelivered && jobs_find_tag(w, j->tag))
+		return false;
+	jobs_add(w, j);
+	if (j->message.eta.us != NULL_TIME.us && j->message.eta.us > clock_now().us)
+		(void)jobs_make_waiting(w, j, j->message.eta.us);
+	return true;
+}
+
+/* All in one step: threads that run find several jobs instead of waking for each. */
+static void hold_all(struct worker *w, struct job **jobs, size_t n)
+{
+	pthread_mutex_lock(&w->lock);
+	for (size_t i = 0; i < n; i++)
+		if (hold(w, jobs[i]))
+			jobs[i] = NULL;
+	pthread_mutex_unlock(&w->lock);
+	for (size_t i = 0; i < n; i++)
+		jobs_free(jobs[i]); /* held already: its other delivery ends both */
 }
 
 static bool is_held(struct worker *w, const char *tag)
@@ -83,9 +92,13 @@ static bool is_held(struct worker *w, const char *tag)
 
 void worker_accept(struct worker *w, struct broker_batch *batch, bool recalled)
 {
+	struct job *jobs[BROKER_BATCH_MAX];
+	size_t n = 0;
+
 	for (size_t i = 0; i < batch->n; i++)
 		if (!recalled || !is_held(w, batch->items[i].tag))
-			accept_item(w, &batch->items[i]);
+			n += (jobs[n] = read_item(w, &batch->items[i])) != NULL;
+	hold_all(w, jobs, n);
 	atomic_fetch_add(&w->taken, (int64_t)batch->n);
 	broker_batch_finish(batch);
 }

@@ -1,6 +1,7 @@
 /*
- * How a job ends: what is stored, what follows, the acknowledgement, in one step on the server. What Redis could not be told is kept
- * and told when it is back; a result for 60 s, acknowledgements and what follows for as long as it takes.
+ * How a job ends: what is stored, what follows, the acknowledgement, in one step on the server, and then its event. Those that nothing
+ * follows are told together. What Redis could not be told is kept and told when it is back; a result for 60 s, acknowledgements and
+ * what follows for as long as it takes.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "tasks/worker_impl.h"
 
 #define RESULT_KEPT_US (60 * US_PER_S)
+#define TELLING_BYTES  ((size_t)1 << 20) /* of the results of one trip, unless one is larger */
 
 /* ---- endings ---- */
 
@@ -21,6 +23,7 @@ void ending_destroy(struct ending *e)
 	if (!e)
 		return;
 	buf_finish(&e->result);
+	buf_finish(&e->event);
 	followers_finish(&e->followers);
 	free(e);
 }
@@ -58,15 +61,22 @@ struct ending *ending_create(const struct job *j, const struct result *result)
 	return e;
 }
 
-static int tell(struct worker *w, const struct ending *e)
+static struct broker_end end_of(const struct worker *w, const struct ending *e)
 {
-	struct broker_message messages[BROKER_FOLLOWERS_MAX];
-	struct broker_end end = {
-		.tag = str_of(e->tag), .id = str_of(e->id), .expires_s = w->expires_s, .followers = messages, .n_followers = e->followers.n
-	};
+	struct broker_end end = { .tag = str_of(e->tag), .id = str_of(e->id), .expires_s = w->expires_s };
 
 	if (e->result.len && !e->result.failed)
 		end.result = buf_view(&e->result);
+	return end;
+}
+
+static int tell(struct worker *w, const struct ending *e)
+{
+	struct broker_message messages[BROKER_FOLLOWERS_MAX];
+	struct broker_end end = end_of(w, e);
+
+	end.followers = messages;
+	end.n_followers = e->followers.n;
 	for (size_t i = 0; i < e->followers.n; i++) {
 		const struct follower *f = &e->followers.all[i];
 
@@ -75,19 +85,148 @@ static int tell(struct worker *w, const struct ending *e)
 	return broker_finish(w->redis, &end);
 }
 
-void worker_tell(struct worker *w, struct ending *take_ending)
+/* ---- telling ---- */
+
+/* What has been told is over; what has not is the monitor's from here on. The jobs are held no more. */
+static void settle(struct worker *w, struct ending *const *endings, size_t n, bool told)
 {
-	if (!take_ending)
-		return;
-	if (tell(w, take_ending) == 0) {
-		ending_destroy(take_ending);
-		return;
-	}
 	pthread_mutex_lock(&w->lock);
-	STAILQ_INSERT_TAIL(&w->unsent, take_ending, next);
-	w->n_unsent++;
+	for (size_t i = 0; i < n; i++) {
+		if (endings[i]->job)
+			jobs_remove(w, endings[i]->job);
+		if (told)
+			continue;
+		STAILQ_INSERT_TAIL(&w->unsent, endings[i], next);
+		w->n_unsent++;
+	}
 	pthread_mutex_unlock(&w->lock);
 }
+
+void worker_told(struct worker *w, struct telling *t, bool told)
+{
+	struct job *jobs[BROKER_ENDS_MAX];
+
+	for (size_t i = 0; i < t->n; i++)
+		jobs[i] = t->endings[i]->job;
+	settle(w, t->endings, t->n, told);
+	for (size_t i = 0; i < t->n; i++) {
+		jobs_free(jobs[i]);
+		if (!told)
+			continue;
+		events_put(w->events, &t->endings[i]->event);
+		ending_destroy(t->endings[i]);
+	}
+	if (t->n && atomic_load(&w->draining))
+		w->config.on_change(w->config.arg);
+	t->n = 0;
+}
+
+static void tell_alone(struct worker *w, struct ending *take_ending)
+{
+	struct telling t = { .endings = { take_ending }, .n = 1 };
+
+	worker_told(w, &t, tell(w, take_ending) == 0);
+}
+
+/* With the lock. */
+static void leave_to_taker(struct worker *w, struct ending *e)
+{
+	STAILQ_INSERT_TAIL(&w->ended, e, next);
+	if (w->taker_waits)
+		worker_wake(w);
+	w->taker_waits = false;
+}
+
+void worker_tell(struct worker *w, struct ending *take_ending)
+{
+	bool left;
+
+	if (!take_ending)
+		return;
+	pthread_mutex_lock(&w->lock);
+	left = !w->taker_done;
+	if (left)
+		leave_to_taker(w, take_ending);
+	pthread_mutex_unlock(&w->lock);
+	if (!left)
+		tell_alone(w, take_ending);
+}
+
+/* The end of a job that is not left to the taker: none, for it was given up or there was no memory, or the taker has gone. */
+static void end_here(struct worker *w, struct job *j, struct ending *e)
+{
+	if (e && !atomic_load(&j->given_up))
+		tell_alone(w, e);
+	else
+		ending_destroy(e);
+	pthread_mutex_lock(&w->lock);
+	if (!atomic_load(&j->given_up))
+		jobs_remove(w, j);
+	pthread_mutex_unlock(&w->lock);
+	jobs_free(j);
+	worker_wake(w);
+	if (atomic_load(&w->draining))
+		w->config.on_change(w->config.arg);
+}
+
+void worker_end(struct worker *w, struct job *j, struct ending *e)
+{
+	bool left;
+
+	pthread_mutex_lock(&w->lock);
+	left = e && !w->taker_done && !atomic_load(&j->given_up);
+	if (!atomic_load(&j->given_up))
+		atomic_fetch_add(&w->processed, 1);
+	if (left) {
+		e->job = j;
+		jobs_end(w, j);
+		leave_to_taker(w, e);
+	}
+	pthread_mutex_unlock(&w->lock);
+	if (!left)
+		end_here(w, j, e);
+}
+
+/* With the lock: out of the list of what has ended, those that go together into t, the others into alone. */
+static void sort_ended(struct worker *w, struct telling *t, struct endings *alone)
+{
+	struct ending *e;
+	size_t bytes = 0;
+
+	while (t->n < BROKER_ENDS_MAX && (e = STAILQ_FIRST(&w->ended)) && (!bytes || bytes + e->result.len <= TELLING_BYTES)) {
+		STAILQ_REMOVE_HEAD(&w->ended, next);
+		if (e->followers.n) {
+			STAILQ_INSERT_TAIL(alone, e, next);
+			continue;
+		}
+		bytes += e->result.len;
+		t->ends[t->n] = end_of(w, e);
+		t->endings[t->n++] = e;
+	}
+}
+
+void worker_collect(struct worker *w, struct telling *t, size_t *ret_room)
+{
+	struct endings alone = STAILQ_HEAD_INITIALIZER(alone);
+	struct ending *e;
+	size_t leaving = 0;
+
+	t->n = 0;
+	pthread_mutex_lock(&w->lock);
+	sort_ended(w, t, &alone);
+	pthread_mutex_unlock(&w->lock);
+	while ((e = STAILQ_FIRST(&alone))) {
+		STAILQ_REMOVE_HEAD(&alone, next);
+		tell_alone(w, e);
+	}
+	for (size_t i = 0; i < t->n; i++)
+		leaving += t->endings[i]->job != NULL;
+	pthread_mutex_lock(&w->lock);
+	*ret_room = jobs_room(w, leaving);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* ---- what Redis could not be told ---- */
 
 /* A result that nobody could be told for a minute is given up; the acknowledgement is not. */
 static void drop_result(struct ending *e)
@@ -130,6 +269,7 @@ void worker_send_unsent(struct worker *w)
 		STAILQ_REMOVE_HEAD(&w->unsent, next);
 		w->n_unsent--;
 		pthread_mutex_unlock(&w->lock);
+		events_put(w->events, &e->event);
 		ending_destroy(e);
 		w->config.on_change(w->config.arg);
 	}
@@ -146,39 +286,38 @@ static void log_end(enum log_level level, const struct job *j, const char *event
 	          "%.*s %s", STR_ARG(j->message.task), text);
 }
 
-void worker_end_success(struct worker *w, struct job *j, struct str value, int64_t runtime_us)
+struct ending *ending_success(struct worker *w, const struct job *j, struct str value, int64_t runtime_us)
 {
 	struct result result = result_of(&j->message, RESULT_SUCCESS);
 	struct ending *e = create(j);
 
-	result.value = value;
 	if (canvas_is_chord(&j->message))
 		log_end(LOG_WARNING, j, "task.chord", "is part of a chord, which is not counted here");
-	if (e) {
-		canvas_after_success(&j->message, value, &e->followers);
-		write_result(e, j, result);
-	}
-	worker_tell(w, e);
-	events_task_succeeded(w->events, &j->message, value, runtime_us);
+	if (!e)
+		return NULL;
+	result.value = value;
+	canvas_after_success(&j->message, value, &e->followers);
+	write_result(e, j, result);
+	events_write_succeeded(w->events, &e->event, &j->message, value, runtime_us);
+	return e;
 }
 
-void worker_end_failure(struct worker *w, struct job *j, const struct task_error *error, bool with_traceback)
+struct ending *ending_failure(struct worker *w, const struct job *j, const struct task_error *error, bool with_traceback)
 {
 	struct result result = result_of(&j->message, RESULT_FAILURE);
 	struct ending *e = create(j);
 
+	if (!e)
+		return NULL;
 	result.error = error;
 	result.with_traceback = with_traceback;
-	if (e) {
-		canvas_after_failure(&j->message, &e->followers);
-		write_result(e, j, result);
-	}
-	worker_tell(w, e);
-	events_task_error(w->events, "task-failed", &j->message, error, with_traceback);
+	canvas_after_failure(&j->message, &e->followers);
+	write_result(e, j, result);
+	events_write_error(w->events, &e->event, "task-failed", &j->message, error, with_traceback);
+	return e;
 }
 
-/* The same message, later; without memory for it the old one is not acknowledged, and comes back by itself. */
-void worker_end_retry(struct worker *w, struct job *j, const struct task_error *error, int64_t after_s)
+struct ending *ending_retry(struct worker *w, const struct job *j, const struct task_error *error, int64_t after_s)
 {
 	struct instant eta = { clock_now().us + after_s * US_PER_S };
 	struct result result = result_of(&j->message, RESULT_RETRY);
@@ -187,7 +326,7 @@ void worker_end_retry(struct worker *w, struct job *j, const struct task_error *
 
 	if (!again || message_add_retry(&again->envelope, &j->message, eta) < 0) {
 		ending_destroy(e);
-		return;
+		return NULL;
 	}
 	snprintf(again->queue, sizeof(again->queue), "%.*s", STR_ARG(j->message.queue));
 	snprintf(again->id, sizeof(again->id), "%.*s", STR_ARG(j->message.id));
@@ -195,25 +334,28 @@ void worker_end_retry(struct worker *w, struct job *j, const struct task_error *
 	result.error = error;
 	result.with_traceback = true;
 	write_result(e, j, result);
-	worker_tell(w, e);
-	events_task_error(w->events, "task-retried", &j->message, error, true);
+	events_write_error(w->events, &e->event, "task-retried", &j->message, error, true);
+	return e;
 }
 
-void worker_end_revoked(struct worker *w, struct job *j, const char *why)
+struct ending *ending_revoked(struct worker *w, const struct job *j, const char *why)
 {
 	struct task_error error = result_error("celery.exceptions", "TaskRevokedError", "%s", why);
 	struct result result = result_of(&j->message, RESULT_REVOKED);
+	struct ending *e;
 
 	result.error = &error;
-	worker_tell(w, ending_create(j, &result));
+	e = ending_create(j, &result);
 	log_end(LOG_INFO, j, "task.revoked", why);
-	events_task_revoked(w->events, &j->message, false, strcmp(why, "expired") == 0);
+	if (e)
+		events_write_revoked(w->events, &e->event, &j->message, false, strcmp(why, "expired") == 0);
+	return e;
 }
 
-void worker_end_done_before(struct worker *w, struct job *j)
+struct ending *ending_done_before(const struct job *j)
 {
-	worker_tell(w, create(j));
 	log_end(LOG_INFO, j, "task.done_before", "was delivered again, and had been done");
+	return create(j);
 }
 
 struct ending *worker_give_up(struct worker *w, struct job *j, const struct task_error *error, bool terminated)
@@ -232,9 +374,9 @@ struct ending *worker_give_up(struct worker *w, struct job *j, const struct task
 	else
 		task_report_lost(j->message.task, j->message.id, "worker", "the hard limit has passed: it is left to itself");
 	if (terminated)
-		events_task_revoked(w->events, &j->message, true, false);
+		events_write_revoked(w->events, &e->event, &j->message, true, false);
 	else
-		events_task_error(w->events, "task-failed", &j->message, error, false);
+		events_write_error(w->events, &e->event, "task-failed", &j->message, error, false);
 	atomic_store(&j->given_up, true);
 	jobs_remove(w, j);
 	j->slot->abandoned = true;

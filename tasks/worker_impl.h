@@ -3,8 +3,11 @@
  * worker_run.c the threads that run, worker_jobs.c what is held, worker_end.c how a job ends, worker_keep.c what is due at times.
  * control.c answers for it.
  *
- * A job is a message that is held: in the list of all, and either ready, waiting for its time, or running. Its thread owns it while
- * it runs; who takes it out of the list of all frees it. One lock for all of it; no call to Redis or the database under the lock.
+ * A job is a message that is held: in the list of all, and either ready, waiting for its time, running, or ended. Its thread owns it
+ * while it runs; who takes it out of the list of all frees it. One lock for all of it; no call to Redis or the database under the lock.
+ *
+ * A thread that runs asks nothing of Redis: it leaves the end of its job to the thread that takes, and runs the next one. That one
+ * tells Redis of all that has ended since its last turn, and takes as many, in one trip. Until then the job is held as before.
  */
 #ifndef TASKS_WORKER_IMPL_H
 #define TASKS_WORKER_IMPL_H
@@ -24,7 +27,7 @@
 #define PREFETCH_MULTIPLIER 4
 #define DOUBTS_MAX          8
 
-enum job_state { JOB_READY, JOB_WAITING, JOB_RUNNING };
+enum job_state { JOB_READY, JOB_WAITING, JOB_RUNNING, JOB_ENDED };
 
 struct slot;
 
@@ -41,6 +44,7 @@ struct job {
 	struct slot *slot;
 	int64_t started_us;     /* monotonic */
 	struct instant started; /* wall clock */
+	int64_t soft_us;        /* the limit */
 	int64_t hard_at_us;     /* monotonic; INT64_MAX: none */
 	atomic_bool given_up;   /* its end has been told already: what it still does is void */
 	bool ending;            /* its run is over */
@@ -60,11 +64,13 @@ TAILQ_HEAD(slots, slot);
 /* The end of a job that Redis has to be told of. */
 struct ending {
 	STAILQ_ENTRY(ending) next;
+	struct job *job; /* that is held until Redis has been told; NULL: none is any more */
 	char tag[BROKER_TAG_SIZE];
 	char id[MESSAGE_ID_MAX + 1];
 	struct buf result; /* empty: none is stored */
 	struct followers followers;
-	int64_t born_us; /* monotonic */
+	struct buf event; /* that others hear then; empty: none */
+	int64_t born_us;  /* monotonic */
 };
 STAILQ_HEAD(endings, ending);
 
@@ -98,7 +104,6 @@ struct worker {
 	_Atomic int64_t taken, processed;
 	_Atomic int64_t taker_pulse_us;
 	_Atomic int64_t last_take_us; /* monotonic: when the taker last looked at the queues, successfully */
-	atomic_bool taker_done;
 	/* Under lock */
 	pthread_mutex_t lock;
 	pthread_cond_t work; /* ready, stopping */
@@ -106,9 +111,12 @@ struct worker {
 	struct job **waiting; /* heap by due_at_us */
 	size_t n_waiting, waiting_cap;
 	size_t n_held, n_running;
+	struct endings ended; /* for the taker to tell */
+	bool taker_waits;     /* for something to do: it is to be called */
+	bool taker_done;      /* ends are told by whoever makes them */
 	struct slots slots;
 	size_t n_slots, n_abandoned;
-	struct endings unsent;
+	struct endings unsent; /* Redis was away: for the monitor to tell */
 	size_t n_unsent;
 	struct task_limits *limits;  /* n_tasks of them */
 	struct broker_queues queues; /* what is consumed now; the taker copies it */
@@ -136,8 +144,11 @@ int64_t jobs_ripen(struct worker *, int64_t now_us);
 struct job *jobs_find(struct worker *, struct str id);
 struct job *jobs_find_tag(struct worker *, const char *tag);
 
-/* How many more may be taken. */
-size_t jobs_room(const struct worker *);
+/* The run is over, its end still to be told. */
+void jobs_end(struct worker *, struct job *);
+
+/* How many more may be taken, when so many of those that are held leave. */
+size_t jobs_room(const struct worker *, size_t leaving);
 
 /* ---- worker_take.c ---- */
 
@@ -166,19 +177,35 @@ struct ending *worker_give_up(struct worker *, struct job *, const struct task_e
 
 /* ---- worker_end.c: no lock ---- */
 
-/* A result that is stored, with what follows; NULL without memory (logged). Makes no call to Redis. */
+/* A result that is stored, with what follows; NULL without memory (logged). */
 struct ending *ending_create(const struct job *, const struct result *);
 void ending_destroy(struct ending *);
 
-/* Redis is told, now or when it is back. Takes the ending. No lock. */
+/* How a job ends, with its event; NULL without memory: the message is not acknowledged, and comes back by itself. */
+struct ending *ending_success(struct worker *, const struct job *, struct str result, int64_t runtime_us);
+struct ending *ending_failure(struct worker *, const struct job *, const struct task_error *, bool with_traceback);
+struct ending *ending_retry(struct worker *, const struct job *, const struct task_error *, int64_t after_s);
+struct ending *ending_revoked(struct worker *, const struct job *, const char *why); /* "revoked", "expired" */
+struct ending *ending_done_before(const struct job *);
+
+/* Redis is told soon, or when it is back. NULL is fine. */
 void worker_tell(struct worker *, struct ending *take_ending);
 
-/* The ends of a job; events too. The job is not freed. */
-void worker_end_success(struct worker *, struct job *, struct str result, int64_t runtime_us);
-void worker_end_failure(struct worker *, struct job *, const struct task_error *, bool with_traceback);
-void worker_end_retry(struct worker *, struct job *, const struct task_error *, int64_t after_s);
-void worker_end_revoked(struct worker *, struct job *, const char *why); /* "revoked", "expired" */
-void worker_end_done_before(struct worker *, struct job *);
+/* The same for a job whose run is over: it is held until then. */
+void worker_end(struct worker *, struct job *take_job, struct ending *take_ending);
+
+/* What the taker is to tell in one trip: no followers, not too many bytes. */
+struct telling {
+	struct ending *endings[BROKER_ENDS_MAX];
+	struct broker_end ends[BROKER_ENDS_MAX]; /* of these */
+	size_t n;
+};
+
+/* Collects them, after telling those that go alone; *ret_room: how many more may be taken once they are told. The taker. */
+void worker_collect(struct worker *, struct telling *ret_telling, size_t *ret_room);
+
+/* They have been told, or (Redis is away) have to be later. */
+void worker_told(struct worker *, struct telling *, bool told);
 
 /* Tells Redis of what it could not be told, as far as it listens. */
 void worker_send_unsent(struct worker *);

@@ -114,7 +114,7 @@ void jobs_remove(struct worker *w, struct job *j)
 		TAILQ_REMOVE(&w->ready, j, ready);
 	else if (j->state == JOB_WAITING)
 		heap_remove(w, j);
-	else
+	else if (j->state == JOB_RUNNING)
 		w->n_running--;
 	TAILQ_REMOVE(&w->all, j, all);
 	w->n_held--;
@@ -135,6 +135,12 @@ void jobs_start(struct worker *w, struct job *j, struct slot *slot)
 	j->state = JOB_RUNNING;
 	j->slot = slot;
 	w->n_running++;
+}
+
+void jobs_end(struct worker *w, struct job *j)
+{
+	j->state = JOB_ENDED;
+	w->n_running--;
 }
 
 int64_t jobs_ripen(struct worker *w, int64_t now_us)
@@ -164,9 +170,9 @@ struct job *jobs_find_tag(struct worker *w, const char *tag)
 	return NULL;
 }
 
-size_t jobs_room(const struct worker *w)
+size_t jobs_room(const struct worker *w, size_t leaving)
 {
-	size_t limit = (size_t)w->config.concurrency * PREFETCH_MULTIPLIER + w->n_waiting;
+	size_t limit = (size_t)w->config.concurrency * PREFETCH_MULTIPLIER + w->n_waiting, held = w->n_held - leaving;
 
-	return w->n_held < limit ? limit - w->n_held : 0;
+	return held < limit ? limit - held : 0;
 }

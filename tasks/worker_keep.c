@@ -61,6 +61,7 @@ static void tick(void *arg)
 		complete_slots(w);
 	if (w->n_unsent)
 		worker_send_unsent(w);
+	events_flush(w->events);
 	log_flush(); /* the log promises its lines within 100 ms */
 }
 
@@ -160,7 +161,7 @@ static void watch(void *arg)
 	size_t room;
 
 	pthread_mutex_lock(&w->lock);
-	room = jobs_room(w);
+	room = jobs_room(w, 0);
 	queues = w->queues;
 	pthread_mutex_unlock(&w->lock);
 	if (!room || !queues.n || atomic_load(&w->draining) || !redis_usable(w->redis, REDIS_TASKS) ||

@@ -45,7 +45,7 @@ static bool pass_rate(struct worker *w, struct job *j)
 /* With the lock. NULL: the thread is to end. */
 static struct job *next_job(struct worker *w, struct slot *slot)
 {
-	int64_t soft_us, hard_us;
+	int64_t hard_us;
 	struct job *j;
 
 	for (;;) {
@@ -61,7 +61,7 @@ static struct job *next_job(struct worker *w, struct slot *slot)
 	w->limits[worker_task_index(j->policy)].total++;
 	j->started = clock_now();
 	j->started_us = clock_monotonic_us();
-	worker_limits(w, j, &soft_us, &hard_us);
+	worker_limits(w, j, &j->soft_us, &hard_us);
 	j->hard_at_us = hard_us == INT64_MAX ? INT64_MAX : j->started_us + hard_us;
 	return j;
 }
@@ -82,15 +82,15 @@ static bool has_succeeded(struct worker *w, const struct message *m)
 	return success;
 }
 
-/* What need not be run: 1, and its end has been told. */
-static bool pass_over(struct worker *w, struct job *j)
+/* Whether it need not be run: its end, which may be NULL without memory. */
+static bool pass_over(struct worker *w, struct job *j, struct ending **ret_ending)
 {
 	if (j->message.expires.us != NULL_TIME.us && j->message.expires.us < clock_now().us)
-		worker_end_revoked(w, j, "expired");
+		*ret_ending = ending_revoked(w, j, "expired");
 	else if (revoked_has(w->revoked, j->message.id))
-		worker_end_revoked(w, j, "revoked");
+		*ret_ending = ending_revoked(w, j, "revoked");
 	else if (j->message.redelivered && has_succeeded(w, &j->message))
-		worker_end_done_before(w, j);
+		*ret_ending = ending_done_before(j);
 	else
 		return false;
 	return true;
@@ -108,21 +108,25 @@ static bool claim_end(struct worker *w, struct job *j)
 	return mine;
 }
 
-static void end(struct worker *w, struct job *j, struct task_run *run, enum task_outcome outcome)
+static struct ending *end(struct worker *w, const struct job *j, struct task_run *run, enum task_outcome outcome)
 {
 	int64_t runtime_us = clock_monotonic_us() - j->started_us;
+	struct ending *e;
 
 	if (outcome == TASK_SUCCEEDED)
-		worker_end_success(w, j, buf_view(&run->result), runtime_us);
+		e = ending_success(w, j, buf_view(&run->result), runtime_us);
 	else if (outcome == TASK_RETRY)
-		worker_end_retry(w, j, &run->error, run->retry_after_s);
+		e = ending_retry(w, j, &run->error, run->retry_after_s);
 	else
-		worker_end_failure(w, j, &run->error, true);
+		e = ending_failure(w, j, &run->error, true);
 	task_report(run, outcome, runtime_us, "worker");
+	return e;
 }
 
-static void execute(struct worker *w, struct slot *slot, struct job *j)
+/* Its end; NULL: it had been given up. */
+static struct ending *execute(struct worker *w, struct slot *slot, struct job *j)
 {
+	struct ending *e = NULL;
 	struct arena arena;
 	struct task_run run = { .services = w->config.services,
 		                .policy = j->policy,
@@ -133,37 +137,28 @@ static void execute(struct worker *w, struct slot *slot, struct job *j)
 		                .retries = j->message.retries,
 		                .from_beat = j->message.from_beat,
 		                .outbox_id = NULL_INT,
+		                .soft_limit_us = j->soft_us,
 		                .given_up = &j->given_up };
 	enum task_outcome outcome;
-	int64_t hard_us;
 
 	snprintf(run.id, sizeof(run.id), "%.*s", STR_ARG(j->message.id));
-	pthread_mutex_lock(&w->lock);
-	worker_limits(w, j, &run.soft_limit_us, &hard_us);
-	pthread_mutex_unlock(&w->lock);
 	arena_init(&arena, ARENA_BYTES);
 	events_task_started(w->events, &j->message);
 	outcome = task_execute(&run);
 	if (claim_end(w, j))
-		end(w, j, &run, outcome);
+		e = end(w, j, &run, outcome);
 	task_run_finish(&run);
 	arena_finish(&arena);
+	return e;
 }
 
 static void run_job(struct worker *w, struct slot *slot, struct job *j)
 {
-	if (!pass_over(w, j))
-		execute(w, slot, j);
-	pthread_mutex_lock(&w->lock);
-	if (!atomic_load(&j->given_up)) {
-		jobs_remove(w, j);
-		atomic_fetch_add(&w->processed, 1);
-	}
-	pthread_mutex_unlock(&w->lock);
-	jobs_free(j);
-	worker_wake(w);
-	if (atomic_load(&w->draining))
-		w->config.on_change(w->config.arg);
+	struct ending *e = NULL;
+
+	if (!pass_over(w, j, &e))
+		e = execute(w, slot, j);
+	worker_end(w, j, e);
 }
 
 /* ---- a thread ---- */

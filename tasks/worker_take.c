@@ -1,7 +1,7 @@
 /*
- * The thread that takes. While there is room it asks the queues by a script, which takes and registers in one step; when they are
- * empty it waits in BRPOP on a connection of its own. A take whose reply was lost is looked up again by its time of delivery, once
- * Redis answers, and once more a little later.
+ * The thread that takes, and that tells Redis what has ended, both in one trip. While there is room it asks the queues by a script,
+ * which takes and registers in one step; when they are empty it waits in BRPOP on a connection of its own. A take whose reply was
+ * lost is looked up again by its time of delivery, once Redis answers, and once more a little later.
  */
 #include <errno.h>
 #include <poll.h>
@@ -42,6 +42,7 @@ struct taker {
 	struct doubt doubts[DOUBTS_MAX];
 	size_t n_doubts;
 	struct loose loose;
+	struct telling telling;
 	struct broker_batch batch;
 	int64_t drain_until_us; /* monotonic; 0: not draining */
 	bool declared;
@@ -89,21 +90,23 @@ static void look_up_doubts(struct taker *t)
 	}
 }
 
-/* How many came; negative: Redis is away. */
-static int take(struct taker *t, size_t room)
+/* Tells of what has ended, and takes up to room messages: how many came; negative: Redis is away. */
+static int go_round(struct taker *t, size_t room)
 {
-	int64_t taken_at_us = next_time(t);
-	int r = broker_take(t->worker->redis, &t->queues, room, taken_at_us, &t->batch);
-	int n = (int)t->batch.n;
+	struct worker *w = t->worker;
+	struct broker_round round = { t->telling.ends, t->telling.n, &t->queues, room, room ? next_time(t) : 0 };
+	bool told = false;
+	int r = room || t->telling.n ? broker_round(w->redis, &round, &t->batch, &told) : 0, n = (int)t->batch.n;
 
-	if (r < 0) {
-		add_doubt(t, taken_at_us);
-		worker_accept(t->worker, &t->batch, true); /* what there was memory for */
+	worker_told(w, &t->telling, told);
+	if (!room)
 		return r;
-	}
-	atomic_store(&t->worker->last_take_us, clock_monotonic_us());
-	worker_accept(t->worker, &t->batch, false);
-	return n;
+	if (r < 0)
+		add_doubt(t, round.taken_at_us);
+	else
+		atomic_store(&w->last_take_us, clock_monotonic_us());
+	worker_accept(w, &t->batch, r < 0); /* of one in doubt, what there was memory for */
+	return r < 0 ? r : n;
 }
 
 static void wait_in_redis(struct taker *t)
@@ -180,34 +183,60 @@ static void reconnect(struct taker *t)
 	t->waiter = redis_waiter_create(t->worker->redis, REDIS_TASKS);
 }
 
-/* Looks for work; the time until the next look, in milliseconds. */
-static int look(struct taker *t, size_t room)
+/* What can be done without taking. Otherwise the time until the next look, in milliseconds. */
+static bool prepare_take(struct taker *t, size_t room, int *ret_ms)
 {
 	struct worker *w = t->worker;
 
-	if (t->waiter && redis_waiter_pending(t->waiter)) {
-		hear_waiter(t);
-		return redis_waiter_pending(t->waiter) ? IDLE_MS / 4 : 0;
-	}
+	*ret_ms = DOWN_MS;
 	if (!redis_usable(w->redis, REDIS_TASKS)) {
 		t->declared = false; /* it may come back empty */
-		return DOWN_MS;
+		return false;
 	}
 	if (t->loose.item)
 		register_loose(t);
 	look_up_doubts(t);
 	if (!t->declared)
 		t->declared = broker_declare(w->redis, &t->queues) == 0;
-	if (!room || t->loose.item)
-		return room ? DOWN_MS : IDLE_MS;
-	if (!t->queues.n) {
+	if (!room || !t->queues.n)
+		*ret_ms = IDLE_MS;
+	if (!t->queues.n)
 		atomic_store(&w->last_take_us, clock_monotonic_us());
-		return IDLE_MS;
+	return room && t->queues.n && !t->loose.item;
+}
+
+/* Tells and looks for work; the time until the next look, in milliseconds. */
+static int look(struct taker *t)
+{
+	size_t room;
+	int ms, n;
+
+	worker_collect(t->worker, &t->telling, &room);
+	if (t->waiter && redis_waiter_pending(t->waiter)) {
+		go_round(t, 0);
+		hear_waiter(t);
+		return redis_waiter_pending(t->waiter) ? IDLE_MS / 4 : 0;
 	}
-	if (take(t, room) != 0 || !t->waiter)
-		return t->waiter ? 0 : DOWN_MS;
+	if (!prepare_take(t, room, &ms)) {
+		go_round(t, 0);
+		return ms;
+	}
+	n = go_round(t, room);
+	if (n != 0 || !t->waiter)
+		return n > 0 && t->waiter ? 0 : DOWN_MS;
 	wait_in_redis(t);
 	return redis_waiter_pending(t->waiter) ? IDLE_MS / 4 : DOWN_MS;
+}
+
+/* Whether there is nothing to tell; then who has something calls. */
+static bool may_wait(struct worker *w)
+{
+	bool may;
+
+	pthread_mutex_lock(&w->lock);
+	may = w->taker_waits = STAILQ_EMPTY(&w->ended);
+	pthread_mutex_unlock(&w->lock);
+	return may;
 }
 
 static void sleep_until_needed(struct taker *t, int ms, int64_t due_at_us)
@@ -220,7 +249,8 @@ static void sleep_until_needed(struct taker *t, int ms, int64_t due_at_us)
 		p[1].fd = redis_waiter_fd(t->waiter);
 	if (due_ms < ms)
 		ms = due_ms < 0 ? 0 : (int)due_ms;
-	if (ms && poll(p, 2, ms) > 0 && (p[0].revents & POLLIN) && read(t->worker->wake_fd, &calls, sizeof(calls)) < 0)
+	if (ms && may_wait(t->worker) && poll(p, 2, ms) > 0 && (p[0].revents & POLLIN) &&
+	    read(t->worker->wake_fd, &calls, sizeof(calls)) < 0)
 		return; /* somebody else has read it */
 }
 
@@ -228,16 +258,13 @@ static void turn(struct taker *t)
 {
 	struct worker *w = t->worker;
 	int64_t due_at_us;
-	size_t room;
 	int ms;
 
 	atomic_store(&w->taker_pulse_us, clock_monotonic_us());
 	reconnect(t);
 	follow_queues(t);
-	pthread_mutex_lock(&w->lock);
-	room = jobs_room(w);
-	pthread_mutex_unlock(&w->lock);
-	ms = look(t, room);
+	ms = look(t);
+	events_flush(w->events);
 	pthread_mutex_lock(&w->lock);
 	due_at_us = jobs_ripen(w, clock_now().us);
 	pthread_mutex_unlock(&w->lock);
@@ -253,7 +280,7 @@ static struct job *pick_idle(struct worker *w)
 
 	pthread_mutex_lock(&w->lock);
 	TAILQ_FOREACH(j, &w->all, all)
-	if (j->state != JOB_RUNNING)
+	if (j->state == JOB_READY || j->state == JOB_WAITING)
 		break;
 	if (j)
 		jobs_remove(w, j);
@@ -287,10 +314,33 @@ static void put_back_idle(struct taker *t)
 		          "Redis is away: what waited comes back after the visibility timeout");
 }
 
+static void tell(struct taker *t)
+{
+	size_t room;
+
+	worker_collect(t->worker, &t->telling, &room);
+	go_round(t, 0);
+}
+
+/* From here on ends are told by whoever makes them. */
+static void tell_last(struct taker *t)
+{
+	struct worker *w = t->worker;
+	bool done = false;
+
+	while (!done) {
+		tell(t);
+		pthread_mutex_lock(&w->lock);
+		done = w->taker_done = STAILQ_EMPTY(&w->ended);
+		pthread_mutex_unlock(&w->lock);
+	}
+}
+
 static void drain(struct taker *t)
 {
 	t->drain_until_us = clock_monotonic_us() + PUT_BACK_US;
 	while (t->waiter && redis_waiter_pending(t->waiter) && clock_monotonic_us() < t->drain_until_us) {
+		tell(t);
 		hear_waiter(t);
 		if (redis_waiter_pending(t->waiter))
 			sleep_until_needed(t, IDLE_MS / 4, INT64_MAX);
@@ -317,7 +367,7 @@ void *worker_take(void *arg)
 		turn(&t);
 	drain(&t);
 	redis_waiter_destroy(t.waiter);
-	atomic_store(&w->taker_done, true);
+	tell_last(&t);
 	w->config.on_change(w->config.arg);
 	return NULL;
 }

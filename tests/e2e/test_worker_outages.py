@@ -134,7 +134,7 @@ def test_events_while_it_lives(redis_server, start_worker, queues):
     def hear():
         message = listener.get_message(timeout=0.1)
         if message and message["type"] == "pmessage":
-            seen.append(queues.open_event(message["data"]))
+            seen.extend(queues.open_events(message["data"]))
         return seen and seen[-1]["type"] == "worker-offline"
 
     wait.until(hear, 10, "worker-offline", 0)

@@ -60,9 +60,9 @@ class Queues:
         return message["headers"]["id"]
 
     @staticmethod
-    def open_event(text):
+    def open_events(text):
         body = json.loads(base64.b64decode(json.loads(text)["body"]))
-        return body[0] if isinstance(body, list) else body
+        return body if isinstance(body, list) else [body]
 
     def result(self, task_id):
         text = self.redis.get(f"celery-task-meta-{task_id}")

@@ -187,6 +187,72 @@ static void test_broker__finished_once(void **state)
 	message_finish(&m);
 }
 
+static struct broker_end end_of(const struct message *m, const char *result)
+{
+	return (struct broker_end){ .tag = m->tag, .id = m->id, .result = str_of(result), .expires_s = 100 };
+}
+
+static void go_round(struct fixture *f, const struct broker_end *ends, size_t n, size_t most)
+{
+	const struct broker_round round = { ends, n, &f->queues, most, ++f->now };
+	bool ended = false;
+
+	broker_batch_finish(&f->batch);
+	assert_int_equal(broker_round(f->redis, &round, &f->batch, &ended), 0);
+	assert_int_equal(ended, n > 0);
+}
+
+static void test_broker__a_round(void **state)
+{
+	static const char success[] = "{\"status\": \"SUCCESS\", \"result\": 1}", failure[] = "{\"status\": \"FAILURE\"}";
+	struct fixture *f = *state;
+	struct broker_end ends[3];
+	struct message m[3];
+
+	push(f, "a", "celery", 0);
+	push(f, "b", "celery", 0);
+	push(f, "c", "celery", 0);
+	push(f, "d", "celery", 0);
+	go_round(f, NULL, 0, 3);
+	for (size_t i = 0; i < 3; i++)
+		m[i] = item(f, i);
+	ends[0] = end_of(&m[0], success);
+	ends[1] = end_of(&m[1], failure);
+	ends[2] = end_of(&m[2], NULL); /* nobody wants its result */
+	go_round(f, ends, 3, 3);
+	assert_int_equal(f->batch.n, 1);
+	assert_taken(f, 0, "d");
+	assert_int_equal(held(f), 1);
+	assert_int_equal(ASK(f, STR("GET"), STR("celery-task-meta-a")), strlen(success));
+	assert_int_equal(ASK(f, STR("GET"), STR("celery-task-meta-b")), strlen(failure));
+	assert_true(ASK(f, STR("TTL"), STR("celery-task-meta-b")) > 90);
+	assert_int_equal(ASK(f, STR("EXISTS"), STR("celery-task-meta-c")), 0);
+	ends[0] = end_of(&m[0], failure); /* second deliveries, which ended otherwise */
+	ends[1] = end_of(&m[1], success);
+	go_round(f, ends, 3, 0);
+	assert_int_equal(f->batch.n, 0);
+	assert_int_equal(ASK(f, STR("GET"), STR("celery-task-meta-a")), strlen(success));
+	assert_int_equal(ASK(f, STR("GET"), STR("celery-task-meta-b")), strlen(success));
+	assert_int_equal(held(f), 1);
+	for (size_t i = 0; i < 3; i++)
+		message_finish(&m[i]);
+}
+
+/* What is in the way of one end is in the way of those that go with it; none is half done, and what is taken stays taken. */
+static void test_broker__a_round_that_redis_refuses(void **state)
+{
+	const struct broker_end end = { .tag = STR("t"), .id = STR("a"), .result = STR("{}"), .expires_s = 100 };
+	struct fixture *f = *state;
+	const struct broker_round round = { &end, 1, &f->queues, 1, f->now };
+	bool ended = true;
+
+	push(f, "b", "celery", 0);
+	ASK(f, STR("LPUSH"), STR("celery-task-meta-a"), STR("no text"));
+	assert_int_equal(broker_round(f->redis, &round, &f->batch, &ended), 0);
+	assert_false(ended);
+	assert_taken(f, 0, "b");
+}
+
 static void test_broker__put_back(void **state)
 {
 	struct fixture *f = *state;
@@ -306,6 +372,8 @@ int main(void)
 		CASE_OF(test_broker__order),
 		CASE_OF(test_broker__a_lost_reply),
 		CASE_OF(test_broker__finished_once),
+		CASE_OF(test_broker__a_round),
+		CASE_OF(test_broker__a_round_that_redis_refuses),
 		CASE_OF(test_broker__put_back),
 		CASE_OF(test_broker__what_cannot_be_held_is_kept),
 		CASE_OF(test_broker__registered_by_hand),

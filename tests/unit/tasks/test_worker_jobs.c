@@ -41,14 +41,18 @@ static void test_worker_jobs__room(void **state)
 {
 	struct worker *w = worker(2);
 
-	assert_int_equal(jobs_room(w), 8);
+	assert_int_equal(jobs_room(w, 0), 8);
 	for (int i = 0; i < 8; i++)
 		add(w, "x");
-	assert_int_equal(jobs_room(w), 0);
+	assert_int_equal(jobs_room(w, 0), 0);
 	jobs_make_waiting(w, TAILQ_FIRST(&w->all), 5);
-	assert_int_equal(jobs_room(w), 1); /* one that waits is not in the way */
+	assert_int_equal(jobs_room(w, 0), 1); /* one that waits is not in the way */
 	jobs_start(w, TAILQ_FIRST(&w->ready), NULL);
-	assert_int_equal(jobs_room(w), 1);
+	assert_int_equal(jobs_room(w, 0), 1);
+	jobs_end(w, TAILQ_FIRST(&w->all)->state == JOB_RUNNING ? TAILQ_FIRST(&w->all) : TAILQ_NEXT(TAILQ_FIRST(&w->all), all));
+	assert_int_equal(w->n_running, 0);
+	assert_int_equal(jobs_room(w, 0), 1); /* it is held until Redis knows */
+	assert_int_equal(jobs_room(w, 1), 2);
 	drop_all(w);
 }
 
