@@ -80,6 +80,7 @@ enum field_flag {
 	FIELD_OPTIONAL = 16, /* OpenAPI: an answer may lack it */
 	FIELD_STAFF = 32,    /* ignored in a body of somebody who is no staff */
 	FIELD_SECRET = 64,   /* FILE: whoever does not know the name it is stored under must not guess it */
+	FIELD_SCANNED = 128, /* FILE: its row asks for a scan; as SECRET where a scanner is configured, see api/upload.c */
 };
 
 struct fields;

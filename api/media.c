@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/media.h"
+#include "domain/file.h"
 
 #define ETAG_SIZE 80
 
@@ -136,11 +137,25 @@ static void serve(struct request *req, int fd)
 	reply_content(req, &file, fd, first, n, range == RANGE_PART);
 }
 
+/* What a configured scanner has not found clean is not there (content.md 11.17). */
+static int open_file(const struct request *req, int *ret_fd, struct error *err)
+{
+	const struct settings *settings = req->worker->context->settings;
+	bool waiting = false;
+	int r = 0;
+
+	if (settings->clamav_host && media_path_is_fine(req->params[0]))
+		r = file_is_waiting(req->worker->db, req->params[0], &waiting);
+	if (r < 0)
+		return error_set(err, r, "whether a file was scanned is not known: %s", error_name(r));
+	return waiting ? ERR_NOT_FOUND : media_open(settings->media_root, req->params[0], ret_fd, err);
+}
+
 void media_show(struct request *req)
 {
 	struct error err = { 0 };
 	int fd;
-	int r = media_open(req->worker->context->settings->media_root, req->params[0], &fd, &err);
+	int r = open_file(req, &fd, &err);
 
 	if (r == 0) {
 		serve(req, fd);

@@ -44,7 +44,7 @@ static const struct field project_field_list[] = {
 	FIELD(struct project, "description", description, TEXT, .flags = FIELD_REQUIRED),
 	FIELD(struct project, "categorie", categorie, TEXT, .flags = FIELD_BLANK | FIELD_NULLABLE, .max_chars = 100),
 	FIELD(struct project, "impact_score", impact_score, INT, .flags = FIELD_NULLABLE, .min = INT32_MIN, .max = INT32_MAX),
-	FIELD(struct project, "image", image, FILE, .flags = FIELD_NULLABLE, .accept = UPLOAD_IMAGE, .folder = "projets"),
+	FIELD(struct project, "image", image, FILE, .flags = FIELD_NULLABLE | FIELD_SCANNED, .accept = UPLOAD_IMAGE, .folder = "projets"),
 	FIELD(struct project, "embedding", embedding, JSON, .flags = FIELD_NULLABLE | FIELD_STAFF),
 	FIELD(struct project, "coordinates_3d", coordinates_3d, JSON, .flags = FIELD_NULLABLE | FIELD_STAFF),
 	FIELD(struct project, "funding_type", funding_type, CHOICE, .choices = funding_types),

@@ -1,4 +1,7 @@
-/* Storing the files of a request, and taking them back. The row's column holds a path; the file comes first, then the row. */
+/*
+ * Storing the files of a request, and taking them back. The row's column holds a path; the file comes first, then the row. A file
+ * that a scanner is to see first is kept from /media/ by what is written with its row; until then by a name that nobody knows.
+ */
 #include "api/upload.h"
 
 #include "base/log.h"
@@ -15,6 +18,13 @@ static void log_failure(const struct request *req, int code, const struct error 
 	          LOG_FIELDS(LOG_STR("request_id", req->id), LOG_STR("route", request_route_label(req))), "%s", err->text);
 }
 
+static enum media_name naming(const struct request *req, const struct field *f)
+{
+	bool scanned = f->flags & FIELD_SCANNED && req->worker->context->settings->clamav_host;
+
+	return scanned || f->flags & FIELD_SECRET ? MEDIA_SECRET_NAME : MEDIA_PLAIN_NAME;
+}
+
 static int store(struct request *req, const struct field *f, struct upload *upload)
 {
 	struct str name = upload_clean_name(upload->filename, &req->arena);
@@ -23,8 +33,7 @@ static int store(struct request *req, const struct field *f, struct upload *uplo
 
 	if (!name.s)
 		return ERR_NOMEM;
-	r = media_store(media_root(req), f->folder, name, f->flags & FIELD_SECRET ? MEDIA_SECRET_NAME : MEDIA_PLAIN_NAME, upload->bytes,
-	                &req->arena, &upload->stored, &err);
+	r = media_store(media_root(req), f->folder, name, naming(req, f), upload->bytes, &req->arena, &upload->stored, &err);
 	if (r == ERR_FULL || r == ERR_IO)
 		log_failure(req, r, &err);
 	return r == ERR_INVALID ? ERR_INTERNAL : r; /* a clean name is always one */

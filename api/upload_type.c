@@ -1,16 +1,8 @@
-/*
- * The type of an upload: its extension and its content must say the same. The content is judged by libmagic, with the
- * rules of its database alone: its built-in readers of archives, ELF, JSON and so on would be work, and code, that a
- * client's bytes have no business in. PDF and GIF are known by their first bytes, short as they may be; so is an MP3 that
- * begins with a tag, for a cover in it may put the sound further away than anybody looks.
- */
+/* The type of an upload: its extension and its content must say the same. */
 #include "api/upload.h"
 
-#include <magic.h>
-#include <pthread.h>
-
-#include "base/cleanup.h"
 #include "base/log.h"
+#include "domain/file_type.h"
 
 #define LOOKED_AT_BYTES (256 * 1024)
 
@@ -46,41 +38,6 @@ static const struct known_type {
 	{ "mpeg", UPLOAD_VIDEO, "video/mpeg", "" },
 };
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t key;
-
-static void close_cookie(void *cookie)
-{
-	magic_close(cookie);
-}
-
-static void make_key(void)
-{
-	pthread_key_create(&key, close_cookie);
-}
-
-/* This thread's libmagic, its database loaded; closed when the thread ends. */
-static int find_cookie(magic_t *ret_cookie)
-{
-	magic_t cookie;
-
-	pthread_once(&once, make_key);
-	cookie = pthread_getspecific(key);
-	if (!cookie) {
-		cookie = magic_open(MAGIC_MIME_TYPE | MAGIC_NO_CHECK_BUILTIN);
-		if (!cookie || magic_load(cookie, NULL) != 0) {
-			log_write(LOG_ERROR, "http", "upload.libmagic", LOG_NO_FIELDS, "libmagic: %s",
-			          cookie ? magic_error(cookie) : "it does not open");
-			if (cookie)
-				magic_close(cookie);
-			return ERR_IO;
-		}
-		pthread_setspecific(key, cookie);
-	}
-	*ret_cookie = cookie;
-	return 0;
-}
-
 static const struct known_type *find_type(struct str filename)
 {
 	const char *dot = memrchr(filename.s, '.', filename.len);
@@ -102,30 +59,23 @@ static bool is_among(const char *name, const char *names)
 	return false;
 }
 
-/* The first bytes that are enough for a type; NULL when libmagic is to judge. */
-static const char *known_start(const struct known_type *t)
-{
-	return t->type == UPLOAD_PDF              ? "%PDF-"
-	       : strcmp(t->extension, "gif") == 0 ? "GIF8"
-	       : strcmp(t->extension, "mp3") == 0 ? "ID3"
-	                                          : NULL;
-}
-
+/* What is called a PDF must begin as one: elsewhere in it, libmagic would find the mark too. */
 static int has_content(const struct known_type *t, struct str bytes, bool *ret_has)
 {
-	const char *start = known_start(t), *name;
-	magic_t cookie;
+	struct str start = { bytes.s, bytes.len < LOOKED_AT_BYTES ? bytes.len : LOOKED_AT_BYTES };
+	struct error err = { 0 };
+	const char *name;
 	int r;
 
-	*ret_has = start && str_starts(bytes, start);
-	if (*ret_has || t->type == UPLOAD_PDF)
+	*ret_has = false;
+	if (t->type == UPLOAD_PDF && !str_starts(bytes, "%PDF-"))
 		return 0;
-	r = find_cookie(&cookie);
+	r = file_type(start, &name, &err);
 	if (r < 0)
-		return r;
-	name = magic_buffer(cookie, bytes.s, bytes.len < LOOKED_AT_BYTES ? bytes.len : LOOKED_AT_BYTES);
-	*ret_has = name && (strcmp(name, t->served) == 0 || is_among(name, t->others));
-	return 0;
+		log_write(LOG_ERROR, "http", "upload.libmagic", LOG_NO_FIELDS, "%s", err.text);
+	else
+		*ret_has = strcmp(name, t->served) == 0 || is_among(name, t->others);
+	return r;
 }
 
 int upload_has_type(struct str filename, struct str bytes, unsigned accept, bool *ret_has)

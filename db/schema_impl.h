@@ -8,8 +8,8 @@
 #include "db/db.h"
 #include "db/schema.h"
 
-/* Steps of our own tables. Step 1: all tables of OURS. */
-#define SCHEMA_VERSION 1
+/* Steps of our own tables. Step 1: all tables of OURS but those of later steps; 2: egoejo_file_scan. */
+#define SCHEMA_VERSION 2
 
 #define SCHEMA_MAX_OURS 32
 

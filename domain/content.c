@@ -8,6 +8,7 @@
 #include "base/json_out.h"
 #include "db/outbox.h"
 #include "domain/audit.h"
+#include "domain/file.h"
 #include "domain/saka.h"
 #include "domain/sanitize.h"
 
@@ -138,27 +139,22 @@ static int note(struct db_conn *db, const struct proposal *p)
 }
 
 /* A task whose arguments are the text of a JSON array. */
-static int put(struct db_conn *db, const char *name, const struct buf *args, bool durable)
+static int put(struct db_conn *db, const char *name, const struct buf *args)
 {
-	const struct outbox_task task = { .name = name, .args = { buf_view(args) }, .durable = durable };
+	const struct outbox_task task = { .name = name, .args = { buf_view(args) }, .durable = true };
 
 	return args->failed ? ERR_NOMEM : outbox_put(db, &task);
 }
 
 static int put_file_tasks(struct db_conn *db, struct str file)
 {
-	struct buf scan CLEANUP(buf_finish) = BUF_EMPTY;
 	struct buf validate CLEANUP(buf_finish) = BUF_EMPTY;
-	int r;
+	int r = file_scan_ask(db, file);
 
-	buf_add_char(&scan, '[');
-	json_add_str(&scan, file);
-	buf_add_str(&validate, buf_view(&scan));
-	buf_add_char(&scan, ']');
+	buf_add_char(&validate, '[');
+	json_add_str(&validate, file);
 	buf_add_text(&validate, ",[\"application/pdf\",\"audio/\",\"video/\",\"image/\"]]");
-	validate.failed |= scan.failed;
-	r = put(db, "core.tasks_security.scan_file_antivirus", &scan, /* durable: */ true);
-	return r < 0 ? r : put(db, "core.tasks_security.validate_file_type", &validate, /* durable: */ false);
+	return r < 0 ? r : put(db, "core.tasks_security.validate_file_type", &validate);
 }
 
 static int put_tasks(struct db_conn *db, const struct content *c)
@@ -171,7 +167,7 @@ static int put_tasks(struct db_conn *db, const struct content *c)
 	buf_add_text(&b, "[\"sentence-transformers\",");
 	json_add_int(&b, c->id);
 	buf_add_text(&b, ",\"educational_content\"]");
-	return put(db, "core.tasks_embeddings.generate_embedding_task", &b, /* durable: */ true);
+	return put(db, "core.tasks_embeddings.generate_embedding_task", &b);
 }
 
 static int propose(struct db_conn *db, void *arg)

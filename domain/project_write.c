@@ -10,6 +10,7 @@
 #include "db/cascade.h"
 #include "db/outbox.h"
 #include "domain/audit.h"
+#include "domain/file.h"
 #include "domain/impact.h"
 #include "domain/project_impl.h"
 #include "domain/stale.h"
@@ -26,33 +27,16 @@ void project_committed(struct project_writing *w, int change, int64_t id, bool p
 
 /* ---- tasks ---- */
 
-static int put_task(struct db_conn *db, const char *name, struct buf *args)
-{
-	const struct outbox_task task = { .name = name, .args = { buf_view(args) }, .durable = true };
-
-	return args->failed ? ERR_NOMEM : outbox_put(db, &task);
-}
-
-static int ask_for_scan(struct db_conn *db, struct str image)
-{
-	struct buf args CLEANUP(buf_finish) = BUF_EMPTY;
-
-	if (!image.len)
-		return 0;
-	buf_add_char(&args, '[');
-	json_add_str(&args, image);
-	buf_add_char(&args, ']');
-	return put_task(db, "core.tasks_security.scan_file_antivirus", &args);
-}
-
 static int ask_for_embedding(struct db_conn *db, int64_t id)
 {
 	struct buf args CLEANUP(buf_finish) = BUF_EMPTY;
+	struct outbox_task task = { .name = "core.tasks_embeddings.generate_embedding_task", .durable = true };
 
 	buf_add_text(&args, "[\"sentence-transformers\", ");
 	json_add_int(&args, id);
 	buf_add_text(&args, ", \"projet\"]");
-	return put_task(db, "core.tasks_embeddings.generate_embedding_task", &args);
+	task.args.text = buf_view(&args);
+	return args.failed ? ERR_NOMEM : outbox_put(db, &task);
 }
 
 /* ---- create ---- */
@@ -89,7 +73,7 @@ static int create(struct db_conn *db, void *arg)
 	int r = insert(db, c->in, &id);
 
 	if (r == 0)
-		r = ask_for_scan(db, c->in->image);
+		r = file_scan_ask(db, c->in->image);
 	if (r == 0)
 		r = ask_for_embedding(db, id);
 	if (r == 0)
@@ -157,7 +141,7 @@ static int update(struct db_conn *db, void *arg)
 	u->edit->apply(u->edit->arg, &u->row);
 	r = store(db, &u->row);
 	if (r == 0 && !str_equal(old_image, u->row.image))
-		r = ask_for_scan(db, u->row.image);
+		r = file_scan_ask(db, u->row.image);
 	if (r == 0)
 		r = audit_write(db, u->w->actor_id, "project_update", TARGET_TYPE, u->id, (struct json_text){ { NULL, 0 } });
 	if (r == 0)

@@ -32,7 +32,7 @@ LIBRARIES = {
     "argon2.h": ("domain",),
     "utf8proc.h": ("domain", "api"),
     "jansson.h": ("domain", "api", "realtime", "tasks"),
-    "magic.h": ("api",),
+    "magic.h": ("domain",),
 }
 
 SQL = re.compile(r'"\s*(SELECT\s+[\w$(*]|INSERT\s+INTO\b|UPDATE\s+\w+\s+SET\b|DELETE\s+FROM\b|(CREATE|ALTER|DROP)\s+(TABLE|INDEX)\b|PRAGMA\s|BEGIN\s+IMMEDIATE|SAVEPOINT\b)')

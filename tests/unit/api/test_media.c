@@ -1,6 +1,7 @@
 /* GET /media/: what is answered, by the fake transport, and what is sent, by a real server. */
 #include "api/conditional.h"
 #include "api/server.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/media.h"
 #include "tests/unit/api/node.h"
@@ -135,6 +136,35 @@ static void test_media__what_is_not_there(void **state)
 	assert_answer(ASK("GET", "/media/%ff"), 400, "detail");
 	assert_answer(ASK("POST", "/media/projets/a.gif"), 405, NULL);
 	assert_answer(ASK("GET", "/media/projets/a.gif", "host: evil.com"), 400, "detail");
+}
+
+/* What the scanner has not found clean is not there, where there is a scanner (content.md 11.17). */
+static void test_media__what_waits_for_the_scanner(void **state)
+{
+	static const char *const with[] = { SECRET, "DEBUG=1", "PORT=0", "HTTP_THREADS=1", "EXECUTOR_THREADS=1", "CLAMAV_HOST=h", NULL };
+	struct node *node = *state;
+	char insert[] = "INSERT INTO egoejo_file_scan (path, task_id, asked_at) VALUES ('projets/a.gif', "
+	                "'0123456789abcdef0123456789abcdef', '2026-01-01 00:00:00')";
+
+	store(node, "projets", "a.gif", TEXT(GIF));
+	node_write(node, insert);
+	assert_int_equal(ASK("GET", "/media/projets/a.gif")->reply.status, 200);
+	node_close(node);
+	*state = node = node_open(with);
+	store(node, "projets", "a.gif", TEXT(GIF));
+	store(node, "projets", "b.gif", TEXT(GIF));
+	node_write(node, insert);
+	assert_int_equal(ASK("GET", "/media/projets/a.gif")->reply.status, 404);
+	assert_int_equal(ASK("HEAD", "/media/projets/a.gif")->reply.status, 404);
+	assert_int_equal(ASK("GET", "/media/projets/%61.gif")->reply.status, 404);
+	assert_int_equal(ASK("GET", "/media/projets/a.gif", "if-modified-since: Fri, 01 Jan 2100 00:00:00 GMT")->reply.status, 404);
+	assert_int_equal(ASK("GET", "/media/projets/b.gif")->reply.status, 200);
+	assert_int_equal(ASK("GET", "/media/projets/no.gif")->reply.status, 404);
+	node_write(node, "DELETE FROM egoejo_file_scan");
+	assert_int_equal(ASK("GET", "/media/projets/a.gif")->reply.status, 200);
+	fault_arm(FAULT_SQL_STEP, 1, true);
+	assert_true(ASK("GET", "/media/projets/a.gif")->reply.status >= 500);
+	fault_disarm_all();
 }
 
 static void test_media__a_folder_that_is_missing(void **state)
@@ -272,6 +302,7 @@ int main(void)
 		CASE(an_image_of_a_chat_is_an_attachment),
 		CASE(all_but_images_is_an_attachment),
 		CASE(what_is_not_there),
+		CASE(what_waits_for_the_scanner),
 		CASE(a_folder_that_is_missing),
 		CASE(conditions),
 		CASE(ranges),

@@ -106,7 +106,7 @@ static void make_django(struct fixture *f, const char *from, const char *to)
 static void test_schema__the_list_is_sound(void **state)
 {
 	assert_int_equal(count_items(SCHEMA_TABLE, DJANGO), 49);
-	assert_int_equal(count_items(SCHEMA_TABLE, OURS), 6);
+	assert_int_equal(count_items(SCHEMA_TABLE, OURS), 7);
 	assert_int_equal(count_items(SCHEMA_MIGRATION, -1), 67);
 	for (size_t i = 0; i < schema_n_items; i++) {
 		const struct schema_item *item = &schema_items[i];
@@ -250,9 +250,9 @@ static void test_schema__a_database_of_django_is_completed(void **state)
 	must_write(f->conn, USER("7", "ada"));
 	assert_int_equal(inspect(f, &found, report, sizeof(report)), 0);
 	assert_int_equal(found, SCHEMA_KNOWN);
-	assert_string_equal(report,
-	                    "table egoejo_schema is missing\ntable egoejo_outbox is missing\ntable egoejo_task_done is missing\n"
-	                    "table egoejo_beat is missing\ntable egoejo_alert is missing\ntable core_chatmessagereport is missing\n");
+	assert_string_equal(report, "table egoejo_schema is missing\ntable egoejo_outbox is missing\ntable egoejo_task_done is missing\n"
+	                            "table egoejo_beat is missing\ntable egoejo_alert is missing\ntable egoejo_file_scan is missing\n"
+	                            "table core_chatmessagereport is missing\n");
 	must_migrate(f, SCHEMA_KNOWN);
 	check_state(f, SCHEMA_CURRENT);
 	assert_int_equal(count_of(f->conn, "SELECT count(*) FROM auth_user"), 1);
@@ -270,6 +270,21 @@ static void test_schema__one_of_our_tables_may_be_there_already(void **state)
 	check_state(f, SCHEMA_KNOWN);
 	must_migrate(f, SCHEMA_KNOWN);
 	check_state(f, SCHEMA_CURRENT);
+}
+
+/* As the first version left it. */
+static void test_schema__a_database_of_an_earlier_version_is_completed(void **state)
+{
+	struct fixture *f = *state;
+
+	must_migrate(f, SCHEMA_EMPTY);
+	must_write(f->conn, "DROP TABLE egoejo_file_scan; DELETE FROM egoejo_schema WHERE version > 1;" USER("7", "ada"));
+	check_state(f, SCHEMA_KNOWN);
+	must_migrate(f, SCHEMA_KNOWN);
+	check_state(f, SCHEMA_CURRENT);
+	assert_int_equal(count_of(f->conn, "SELECT count(*) FROM egoejo_schema WHERE version = 2"), 1);
+	assert_int_equal(count_of(f->conn, "SELECT count(*) FROM egoejo_file_scan"), 0);
+	assert_int_equal(count_of(f->conn, "SELECT count(*) FROM auth_user"), 1);
 }
 
 static void test_schema__what_is_more_is_no_difference(void **state)
@@ -387,7 +402,7 @@ static void migrate_at_once(struct fixture *f)
 	}
 	open_fixture(f);
 	check_state(f, SCHEMA_CURRENT);
-	assert_int_equal(count_of(f->conn, "SELECT count(*) FROM egoejo_schema"), 1);
+	assert_int_equal(count_of(f->conn, "SELECT count(*) FROM egoejo_schema"), SCHEMA_VERSION);
 }
 
 static void test_schema__several_processes_may_start_at_once(void **state)
@@ -450,6 +465,7 @@ int main(void)
 		BOTH(test_schema__keys_are_never_used_twice),
 		BOTH(test_schema__a_database_of_django_is_completed),
 		BOTH(test_schema__one_of_our_tables_may_be_there_already),
+		BOTH(test_schema__a_database_of_an_earlier_version_is_completed),
 		BOTH(test_schema__what_is_more_is_no_difference),
 		BOTH(test_schema__a_missing_column_is_named),
 		BOTH(test_schema__a_missing_table_is_named),
