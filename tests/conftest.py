@@ -14,11 +14,13 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+from lib import people  # noqa: E402
 from lib.database import Database  # noqa: E402
 from lib.postgres import Postgres  # noqa: E402
 from lib.proxy import Proxy  # noqa: E402
 from lib.redis_server import RedisServer  # noqa: E402
 from lib.server import BINARY, Server, run  # noqa: E402
+from lib.uploads import Site  # noqa: E402
 
 
 def pytest_sessionstart(session):
@@ -133,6 +135,19 @@ def start_server(folder, new_database):
             server.stop()
         else:
             server.check_output()
+
+
+@pytest.fixture
+def make_site(start_server, folder, request):
+    """make_site(database, **settings) → Site: a server with a folder of files, and somebody who sends it some."""
+
+    def make(database=None, **settings):
+        database = database or Database(request.getfixturevalue("new_database")("empty"))
+        person = people.add_person(database, "ordinary", "ana")
+        media = os.path.join(folder, "media")
+        return Site(start_server(database.url, MEDIA_ROOT=media, **settings), database, media, person)
+
+    return make
 
 
 @pytest.fixture

@@ -144,7 +144,7 @@ def test_durable_tasks_wait_for_their_result(database, start_server, redis_serve
 def test_beat_enqueues_what_is_due_and_what_was_missed(new_database, start_server):
     database = Database(new_database("empty"))
     server = start_server(database.url, BEAT="on")
-    wait.until(lambda: database.count("egoejo_beat") == 7, AWAY, "it knows its entries")
+    wait.until(lambda: database.count("egoejo_beat") == 8, AWAY, "it knows its entries")
     assert database.count("egoejo_outbox") == 0
     server.stop(signal.SIGTERM)
     now = datetime.datetime.now(datetime.timezone.utc)

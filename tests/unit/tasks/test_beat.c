@@ -163,9 +163,9 @@ static void test_beat__the_schedule(void **state)
 	size_t n;
 	const struct beat_entry *entries = beat_schedule(&n);
 
-	assert_int_equal(n, 7);
+	assert_int_equal(n, 8);
 	beat_destroy(start_beat(f, NULL, 0)); /* all expressions are */
-	assert_int_equal(number(f, "SELECT count(*) FROM egoejo_beat"), 7);
+	assert_int_equal(number(f, "SELECT count(*) FROM egoejo_beat"), 8);
 	for (size_t i = 0; i < n; i++)
 		if (!task_find(str_of(entries[i].task)))
 			print_message("no such task yet: %s\n", entries[i].task);
