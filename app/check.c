@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "app/command.h"
+#include "domain/mail.h"
 
 static void say(struct buf *text, const char *what, bool good, const char *found)
 {
@@ -14,10 +15,14 @@ static void say(struct buf *text, const char *what, bool good, const char *found
 static bool check_settings(const struct settings *settings, struct buf *text, struct error *err)
 {
 	bool good = settings_check_serving(settings, err) >= 0;
+	struct mail_warnings mail;
 
 	say(text, "settings", good, good ? "complete" : err->text);
 	for (size_t i = 0; i < settings->warnings.n; i++)
 		buf_addf(text, "%-14s %-5s %.*s\n", "", "note", STR_ARG(settings->warnings.items[i]));
+	mail_check_settings(settings, &mail);
+	for (size_t i = 0; i < mail.n; i++)
+		buf_addf(text, "%-14s %-5s %s\n", "", "note", mail.text[i]);
 	return good;
 }
 

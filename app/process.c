@@ -4,6 +4,7 @@
 #include <sys/signalfd.h>
 
 #include "base/log.h"
+#include "domain/mail.h"
 
 int process_take_signals(int *ret_fd, struct error *err)
 {
@@ -22,6 +23,11 @@ int process_take_signals(int *ret_fd, struct error *err)
 
 void process_log_warnings(const struct settings *settings)
 {
+	struct mail_warnings mail;
+
 	for (size_t i = 0; i < settings->warnings.n; i++)
 		log_write(LOG_WARNING, "app", "settings.warning", LOG_NO_FIELDS, "%.*s", STR_ARG(settings->warnings.items[i]));
+	mail_check_settings(settings, &mail);
+	for (size_t i = 0; i < mail.n; i++)
+		log_write(LOG_WARNING, "app", "settings.warning", LOG_NO_FIELDS, "%s", mail.text[i]);
 }

@@ -12,7 +12,9 @@
 int outbox_put(struct db_conn *db, const struct outbox_task *task)
 {
 	CLEANUP(buf_finish) struct buf envelope = BUF_EMPTY;
-	struct outbox_row row = { .name = str_of(task->name), .durable = task->durable, .due_at = clock_now() };
+	struct outbox_row row = { .name = str_of(task->name),
+		                  .durable = task->durable,
+		                  .due_at = { clock_now().us + task->delay_s * US_PER_S } };
 	char hex[UUID_HEX_SIZE], id[UUID_TEXT_SIZE];
 	int r;
 
@@ -27,7 +29,7 @@ int outbox_put(struct db_conn *db, const struct outbox_task *task)
 	row.task_id = str_of(hex);
 	row.queue = str_of(task->queue ? task->queue : TASK_QUEUE);
 	r = task_message_write(&envelope, &TASK_MESSAGE(.name = row.name, .id = str_of(id), .args = task->args.text, .queue = row.queue,
-	                                                .from_beat = task->from_beat));
+	                                                .from_beat = task->from_beat, .retries = task->retries));
 	row.envelope = buf_view(&envelope);
 	return r < 0 ? r : outbox_put_row(db, &row);
 }

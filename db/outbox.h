@@ -13,12 +13,14 @@ struct outbox_task {
 	struct json_text args; /* JSON array of the positional arguments; absent: [] */
 	const char *queue;     /* NULL: celery; "local": it never leaves for Redis */
 	bool from_beat;
-	char *ret_id; /* NULL, or room of UUID_TEXT_SIZE: gets the id that the task was given */
-	bool durable; /* changes the database or sends mail: kept until its result is known */
+	char *ret_id;    /* NULL, or room of UUID_TEXT_SIZE: gets the id that the task was given */
+	int64_t delay_s; /* not before so many seconds from now */
+	int retries;     /* as whose retry it is known; 0: nobody's */
+	bool durable;    /* changes the database or sends mail: kept until its result is known */
 };
 
 /*
- * Writes the row, due now; inside a db_write closure. ERR_NOMEM, ERR_IO, ERR_INVALID (arguments above
+ * Writes the row, due now or after its delay; inside a db_write closure. ERR_NOMEM, ERR_IO, ERR_INVALID (arguments above
  * 1 MiB), or as db_execute.
  */
 int outbox_put(struct db_conn *, const struct outbox_task *);

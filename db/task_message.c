@@ -146,7 +146,7 @@ static void add_headers(struct buf *b, const struct task_message *m)
 	add_key_time(b, "eta", m->eta);
 	add_key_time(b, "expires", m->expires);
 	add_key_str(b, "group", m->group);
-	buf_add_text(b, ", \"group_index\": null, \"retries\": 0, \"timelimit\": [null, null]");
+	buf_addf(b, ", \"group_index\": null, \"retries\": %d, \"timelimit\": [null, null]", m->retries);
 	add_key_str(b, "root_id", or_else(m->root_id, m->id));
 	add_key_str(b, "parent_id", m->parent_id);
 	add_key_repr(b, "argsrepr", m->args);

@@ -22,6 +22,7 @@ struct task_message {
 	struct instant eta, expires; /* NULL_TIME: none */
 	struct str root_id;          /* absent: the id */
 	struct str parent_id, group; /* absent: null */
+	int retries;                 /* how often it has been tried before */
 	bool ignore_result;
 	bool from_beat; /* header celery_beat_task */
 };

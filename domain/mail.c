@@ -1,6 +1,12 @@
+/*
+ * Addresses, and the settings that hold some. An address is read narrowly: what it may not hold (a second one, a line break, a quote)
+ * is what would make it something else in a header or an SMTP command. Mails themselves are sent in tasks/.
+ */
 #include "domain/mail.h"
 
 #include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 #include "base/cleanup.h"
 #include "base/json_out.h"
@@ -17,6 +23,40 @@ bool mail_is_address(struct str s)
 	for (size_t i = 0; i < s.len; i++)
 		if ((unsigned char)s.s[i] <= ' ' || s.s[i] == 0x7f || strchr("<>()[]\"\\,;:", s.s[i]) || (s.s[i] == '@' && i != (size_t)at))
 			return false;
+	return true;
+}
+
+static bool has_control(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.s[i] < ' ' || s.s[i] == 0x7f)
+			return true;
+	return false;
+}
+
+static struct str without_quotes(struct str name)
+{
+	if (name.len > 1 && name.s[0] == '"' && name.s[name.len - 1] == '"')
+		return (struct str){ name.s + 1, name.len - 2 };
+	return name;
+}
+
+bool mailbox_parse(struct str text, struct mailbox *ret)
+{
+	struct mailbox box = { .name = STR("") };
+	ptrdiff_t open;
+
+	if (has_control(text))
+		return false; /* before it is trimmed: a line break at the end is one too */
+	box.address = str_trim(text);
+	open = str_find(box.address, '<');
+	if (open >= 0 && box.address.s[box.address.len - 1] == '>') {
+		box.name = without_quotes(str_trim((struct str){ box.address.s, (size_t)open }));
+		box.address = (struct str){ box.address.s + open + 1, box.address.len - (size_t)open - 2 };
+	}
+	if (!mail_is_address(box.address) || !str_valid_utf8(text))
+		return false;
+	*ret = box;
 	return true;
 }
 
@@ -76,6 +116,74 @@ int mail_admins(const struct settings *settings, struct arena *arena, struct db_
 	if (!ret_addresses->items)
 		return ERR_NOMEM;
 	return json_is_array(root) ? read_json(root, arena, ret_addresses) : read_pairs(text, arena, ret_addresses);
+}
+
+/* ---- settings that cannot be meant so ---- */
+
+#define ARENA_MAX_BYTES ((size_t)256 * 1024)
+
+static void warn(struct mail_warnings *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void warn(struct mail_warnings *w, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(w->text[w->n], sizeof(w->text[w->n]), format, args);
+	va_end(args);
+	w->n++;
+}
+
+static size_t count_entries(struct str text)
+{
+	json_t *root CLEANUP(json_decrefp) = json_loadb(text.s, text.len, 0, NULL);
+	struct str entry;
+	size_t n = 0;
+
+	if (json_is_array(root))
+		return json_array_size(root);
+	while (str_split(&text, ';', &entry))
+		n += str_trim(entry).len > 0;
+	return n;
+}
+
+static void check_admins(const struct settings *settings, struct mail_warnings *w)
+{
+	size_t entries = count_entries(str_of(settings->admins ? settings->admins : ""));
+	struct db_rows addresses = { NULL, 0 };
+	struct arena arena;
+
+	arena_init(&arena, ARENA_MAX_BYTES);
+	if (mail_admins(settings, &arena, &addresses) == 0 && addresses.n != entries)
+		warn(w, "ADMINS: %zu of %zu entries are no name and address, and get no mail", entries - addresses.n, entries);
+	arena_finish(&arena);
+}
+
+static void check_address(const char *variable, const char *value, struct mail_warnings *w)
+{
+	struct mailbox box;
+
+	if (value && !mailbox_parse(str_of(value), &box))
+		warn(w, "%s is no address: mails with it cannot be sent", variable);
+}
+
+/* The address of a webhook is a secret, and not shown. */
+static void check_webhook(const struct settings *settings, struct mail_warnings *w)
+{
+	struct str url = str_of(settings->alert_webhook_url), type = str_of(settings->alert_webhook_type);
+
+	if (settings->alert_webhook_enabled && !(str_starts(url, "http://") || str_starts(url, "https://")))
+		warn(w, "ALERT_WEBHOOK_ENABLED without an http or https address in ALERT_WEBHOOK_URL: alerts are not posted");
+	if (!str_is(type, "generic") && !str_is(type, "slack"))
+		warn(w, "ALERT_WEBHOOK_TYPE is neither generic nor slack: alerts are posted in the generic form");
+}
+
+void mail_check_settings(const struct settings *settings, struct mail_warnings *ret)
+{
+	ret->n = 0;
+	check_admins(settings, ret);
+	check_address("DEFAULT_FROM_EMAIL", settings->default_from_email, ret);
+	check_address("NOTIFY_EMAIL", settings->notify_email, ret);
+	check_webhook(settings, ret);
 }
 
 bool mail_is_configured(const struct settings *settings)

@@ -3,14 +3,10 @@
 #define TASKS_MAIL_IMPL_H
 
 #include "base/clock.h"
+#include "domain/mail.h"
 #include "tasks/mail.h"
 
 #define MAIL_KEY_SIZE 257 /* what Resend takes, and a NUL */
-
-/* "Name <address>" taken apart; name may be empty. */
-struct mailbox {
-	struct str name, address;
-};
 
 /* A mail that may be sent: nothing in it can end a header, or be a second recipient. */
 struct letter {
@@ -20,9 +16,6 @@ struct letter {
 	char key[MAIL_KEY_SIZE]; /* "": none */
 	char message_id[300];    /* without < and > */
 };
-
-/* Takes it apart; false when the address is none, or when a control character or a second address is in it. */
-bool mailbox_parse(struct str, struct mailbox *ret);
 
 /* Who sends: DEFAULT_FROM_EMAIL, else NOTIFY_EMAIL, else noreply@egoejo.org. */
 struct str mail_sender(const struct settings *);

@@ -28,32 +28,6 @@ static bool has_control(struct str s)
 	return false;
 }
 
-static struct str without_quotes(struct str name)
-{
-	if (name.len > 1 && name.s[0] == '"' && name.s[name.len - 1] == '"')
-		return (struct str){ name.s + 1, name.len - 2 };
-	return name;
-}
-
-bool mailbox_parse(struct str text, struct mailbox *ret)
-{
-	struct mailbox box = { .name = STR("") };
-	ptrdiff_t open;
-
-	if (has_control(text))
-		return false; /* before it is trimmed: a line break at the end is one too */
-	box.address = str_trim(text);
-	open = str_find(box.address, '<');
-	if (open >= 0 && box.address.s[box.address.len - 1] == '>') {
-		box.name = without_quotes(str_trim((struct str){ box.address.s, (size_t)open }));
-		box.address = (struct str){ box.address.s + open + 1, box.address.len - (size_t)open - 2 };
-	}
-	if (!mail_is_address(box.address) || !str_valid_utf8(text))
-		return false;
-	*ret = box;
-	return true;
-}
-
 struct str mail_sender(const struct settings *settings)
 {
 	if (settings->default_from_email)

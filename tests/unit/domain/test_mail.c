@@ -44,6 +44,44 @@ static void test_mail__what_is_no_address_is_left_out(void **state)
 	assert_string_equal(addresses_of(f, ";;,;a,;,b@c;"), "b@c");
 }
 
+static void assert_warnings(struct settings settings, const char *expected)
+{
+	struct mail_warnings found;
+	char text[600] = "";
+	size_t n = 0;
+
+	if (!settings.alert_webhook_type)
+		settings.alert_webhook_type = "generic";
+	mail_check_settings(&settings, &found);
+	for (size_t i = 0; i < found.n; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s\n", found.text[i]);
+	assert_string_equal(text, expected);
+}
+
+static void test_mail__settings_that_cannot_be_meant_so_are_told(void **state)
+{
+	assert_warnings((struct settings){ 0 }, "");
+	assert_warnings((struct settings){ .admins = "[[\"Ana\",\"ana@example.org\"]]",
+	                                   .default_from_email = "E <e@x.org>",
+	                                   .notify_email = "a@b.c" },
+	                "");
+	assert_warnings((struct settings){ .admins = "Ana,ana@example.org;" }, "");
+	assert_warnings((struct settings){ .admins = "Ana,ana@example.org;eli@example.org" },
+	                "ADMINS: 1 of 2 entries are no name and address, and get no mail\n");
+	assert_warnings((struct settings){ .admins = "[\"a@b.c\", [\"x\", \"y\"]]" },
+	                "ADMINS: 2 of 2 entries are no name and address, and get no mail\n");
+	assert_warnings((struct settings){ .admins = "[[\"Ana\"" }, "ADMINS: 1 of 1 entries are no name and address, and get no mail\n");
+	assert_warnings((struct settings){ .default_from_email = "Egoejo", .notify_email = "a@b.c, d@e.f" },
+	                "DEFAULT_FROM_EMAIL is no address: mails with it cannot be sent\nNOTIFY_EMAIL is no address: mails with it cannot "
+	                "be sent\n");
+	assert_warnings((struct settings){ .alert_webhook_enabled = true, .alert_webhook_url = "ftp://s3cret" },
+	                "ALERT_WEBHOOK_ENABLED without an http or https address in ALERT_WEBHOOK_URL: alerts are not posted\n");
+	assert_warnings(
+	        (struct settings){ .alert_webhook_enabled = true, .alert_webhook_url = "https://h/x", .alert_webhook_type = "slack" }, "");
+	assert_warnings((struct settings){ .alert_webhook_type = "Slack" },
+	                "ALERT_WEBHOOK_TYPE is neither generic nor slack: alerts are posted in the generic form\n");
+}
+
 static void test_mail__is_configured_by_one_of_two_ways(void **state)
 {
 	assert_false(mail_is_configured(&(struct settings){ .resend_api_key = NULL }));
@@ -93,6 +131,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_mail__both_forms_of_admins),
 		CASE(test_mail__what_is_no_address_is_left_out),
+		CASE(test_mail__settings_that_cannot_be_meant_so_are_told),
 		CASE(test_mail__is_configured_by_one_of_two_ways),
 		CASE(test_mail__a_task_for_each_address),
 		CASE(test_mail__goes_with_its_transaction),

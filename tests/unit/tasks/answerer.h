@@ -1,4 +1,4 @@
-/* An HTTP server for tests of callers: it takes connections one after the other and answers all that it is asked with the same bytes. */
+/* An HTTP server for tests of callers: it takes connections one after the other, and answers with the bytes it was given. */
 #ifndef TESTS_UNIT_TASKS_ANSWERER_H
 #define TESTS_UNIT_TASKS_ANSWERER_H
 
@@ -14,8 +14,10 @@
 #include "tests/lib/test.h"
 
 struct answerer {
-	struct str answer;  /* absent: it says nothing and keeps the connection */
-	struct buf request; /* the last one, head and body; read it after answerer_stop */
+	const char *const *answers; /* one for each request, then NULL: the last again and again. None at all: it says nothing */
+	struct str answer;          /* the next one */
+	struct buf request;         /* the last one, head and body; read it after answerer_stop */
+	struct buf all;             /* all of them */
 	atomic_int requests;
 	int listener, port;
 	pthread_t thread;
@@ -37,6 +39,7 @@ static inline void answerer_serve(struct answerer *a, int fd)
 	buf_clear(&a->request);
 	while (!answerer_has_all(&a->request) && (n = read(fd, bytes, sizeof(bytes))) > 0)
 		buf_add(&a->request, bytes, (size_t)n);
+	buf_add_str(&a->all, buf_view(&a->request));
 	atomic_fetch_add(&a->requests, 1);
 	for (size_t sent = 0; sent < a->answer.len; sent += (size_t)n)
 		if ((n = send(fd, a->answer.s + sent, a->answer.len - sent, MSG_NOSIGNAL)) <= 0)
@@ -59,23 +62,37 @@ static inline void *answerer_run(void *arg)
 		}
 		answerer_serve(a, fd);
 		close(fd);
+		if (a->answers && a->answers[1])
+			a->answer = str_of(*++a->answers);
 	}
 	if (silent >= 0)
 		close(silent);
 	return NULL;
 }
 
-static inline void answerer_start(struct answerer *a, const char *answer)
+/* answers may be NULL: then it is answer each time, or nothing at all. */
+static inline void answerer_start_with(struct answerer *a, const char *answer, const char *const *answers)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof(address);
 
-	*a = (struct answerer){ .answer = str_of(answer), .listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+	*a = (struct answerer){ .answer = str_of(answer), .answers = answers, .listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
 	assert_int_equal(bind(a->listener, (struct sockaddr *)&address, size), 0);
 	assert_int_equal(listen(a->listener, 16), 0);
 	assert_int_equal(getsockname(a->listener, (struct sockaddr *)&address, &size), 0);
 	a->port = ntohs(address.sin_port);
 	assert_int_equal(pthread_create(&a->thread, NULL, answerer_run, a), 0);
+}
+
+static inline void answerer_start(struct answerer *a, const char *answer)
+{
+	answerer_start_with(a, answer, NULL);
+}
+
+/* The answers end with NULL and live until answerer_stop. */
+static inline void answerer_start_script(struct answerer *a, const char *const *answers)
+{
+	answerer_start_with(a, answers[0], answers);
 }
 
 /* What was asked stays in request until answerer_finish. */
@@ -89,6 +106,7 @@ static inline void answerer_stop(struct answerer *a)
 static inline void answerer_finish(struct answerer *a)
 {
 	buf_finish(&a->request);
+	buf_finish(&a->all);
 }
 
 #endif

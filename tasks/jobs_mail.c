@@ -1,0 +1,320 @@
+/*
+ * Sending mails: one, or a batch. What has been sent is not sent again by us. Each mail that the service has taken is noted in
+ * egoejo_task_done under its key at once, so that a second delivery of the task, or its retry, passes it over; what remains is a
+ * process that dies, or loses its database, between the service's answer and that note, and a connection that breaks before the
+ * answer: then the mail is tried again under the same key (tasks/mail.h says what comes of it).
+ *
+ * The mails of a batch that failed for now are a new batch, asked for in the transaction that stores the result of this one. Each
+ * takes its key along, so it stays the same mail. Source: tasks.md 1, 1.2, 3.1, 8.
+ */
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/json_out.h"
+#include "base/log.h"
+#include "db/outbox.h"
+#include "db/task_done.h"
+#include "tasks/jobs_impl.h"
+#include "tasks/mail.h"
+
+#define LOGGER     "tasks.mail"
+#define BATCH_NAME "core.tasks.send_batch_email_task"
+#define KEY_SIZE   (TASK_ID_SIZE + 16)
+
+#define PAUSES_MAX  3  /* for one mail, when the service asks for one; it wants to be asked but a few times a second */
+#define PAUSE_MAX_S 10 /* a longer one is made by the retry */
+
+/* ---- a mail, once ---- */
+
+struct note {
+	struct task_done done;
+	struct str result;
+};
+
+static int put_note(struct db_conn *db, void *arg)
+{
+	const struct note *note = arg;
+
+	return task_done_put(db, &note->done, note->result);
+}
+
+/* A mail that is not noted is sent all the same: nobody is served by a failure. */
+static void note_sent(struct task_run *run, struct str key, const char *id)
+{
+	CLEANUP(buf_finish) struct buf result = BUF_EMPTY;
+	struct note note = { .done = { .id = key, .name = STR("mail") } };
+	int r;
+
+	json_add_text(&result, id);
+	note.result = buf_view(&result);
+	r = result.failed ? ERR_NOMEM : db_write(run->db, put_note, &note);
+	if (r < 0)
+		log_write(LOG_WARNING, LOGGER, "mail.not_noted", LOG_FIELDS(LOG_VIEW("key", key), LOG_STR("error", error_name(r))),
+		          "A mail was sent, and this could not be written down: should its task be run again, it is sent again");
+}
+
+/* Whether it was sent before, by this run's forerunners; the id it was given then. */
+static int find_note(struct task_run *run, struct str key, char ret_id[static sizeof((struct mail_report){ 0 }.id)])
+{
+	const struct task_done done = { .id = key, .name = STR("mail") };
+	json_t *id CLEANUP(json_decrefp) = NULL;
+	struct str stored;
+	int r = task_done_find(run->db, run->arena, &done, &stored);
+
+	if (r < 0)
+		return r;
+	id = json_loadb(stored.s, stored.len, JSON_DECODE_ANY, NULL);
+	snprintf(ret_id, sizeof((struct mail_report){ 0 }.id), "%s", json_is_string(id) ? json_string_value(id) : "");
+	return 0;
+}
+
+static enum mail_outcome send_once(struct task_run *run, const struct mail *mail, struct mail_report *ret)
+{
+	enum mail_outcome outcome;
+	int r;
+
+	*ret = (struct mail_report){ 0 };
+	r = find_note(run, mail->idempotency_key, ret->id);
+	if (r == 0)
+		return MAIL_SENT;
+	if (r != ERR_NOT_FOUND) {
+		snprintf(ret->error, sizeof(ret->error), "the database does not say whether it was sent: %s", error_name(r));
+		return MAIL_TRY_AGAIN;
+	}
+	outcome = mail_send(run->services, MAIL_ANY, mail, run->stop, ret);
+	if (outcome == MAIL_SENT)
+		note_sent(run, mail->idempotency_key, ret->id);
+	return outcome;
+}
+
+static bool is_ending(const struct task_run *run)
+{
+	return run->stop && atomic_load(run->stop);
+}
+
+/* ---- core.tasks.send_email_task ---- */
+
+enum task_outcome send_email(struct task_run *run)
+{
+	char key[KEY_SIZE];
+	const struct mail mail = { .to = task_text(run, "to_email"),
+		                   .subject = task_text(run, "subject"),
+		                   .html = task_text(run, "html_content"),
+		                   .text = task_text(run, "text_content"),
+		                   .idempotency_key = { key, (size_t)snprintf(key, sizeof(key), "%s:0", run->id) } };
+	struct mail_report report;
+
+	switch (send_once(run, &mail, &report)) {
+	case MAIL_SENT:
+		buf_add_text(&run->result, "{\"success\": true, \"email_id\": ");
+		json_add_text(&run->result, report.id);
+		buf_add_char(&run->result, '}');
+		return TASK_SUCCEEDED;
+	case MAIL_NOT_CONFIGURED:
+		return task_answer_error(run, "%s", report.error);
+	case MAIL_REFUSED:
+		return task_fail(run, "ValueError", "%s", report.error);
+	default:
+		if (is_ending(run))
+			return task_fail_late(run);
+		return task_retry_after(run, report.retry_after_s, "ConnectionError", "%s", report.error);
+	}
+}
+
+/* ---- core.tasks.send_batch_email_task ---- */
+
+struct batch {
+	struct task_run *run;
+	const json_t *mails;
+	json_t *again; /* those to be tried again, each with its key; owned */
+	int64_t sent, failed, total;
+	int64_t retry_after_s; /* the longest that was asked for */
+	char error[300];       /* the last one */
+	bool not_configured;
+	bool put_off; /* the service wants a longer pause, or time is up: the rest is for the next batch */
+};
+
+static struct str member(const json_t *mail, const char *key)
+{
+	const json_t *value = json_object_get(mail, key);
+
+	return (struct str){ json_string_value(value), json_string_length(value) };
+}
+
+static struct mail mail_of(const json_t *json, struct str key)
+{
+	struct str own = member(json, "idempotency_key");
+
+	return (struct mail){ .to = member(json, "to_email"),
+		              .subject = member(json, "subject"),
+		              .html = member(json, "html_content"),
+		              .text = member(json, "text_content"),
+		              .idempotency_key = own.s ? own : key };
+}
+
+/* Waits so long; false when the process ends or the task's time is up. */
+static bool pause_for(const struct task_run *run, int64_t seconds)
+{
+	struct timespec step = { 0, 50 * 1000 * 1000 };
+	int64_t until_us = clock_monotonic_us() + seconds * US_PER_S;
+
+	while (clock_monotonic_us() < until_us && !task_is_late(run))
+		nanosleep(&step, NULL);
+	return !task_is_late(run);
+}
+
+/* A service that is well and only wants to be asked more slowly is asked more slowly. */
+static enum mail_outcome send_patiently(struct batch *b, const struct mail *mail, struct mail_report *ret)
+{
+	enum mail_outcome outcome = send_once(b->run, mail, ret);
+
+	for (int i = 0; i < PAUSES_MAX && outcome == MAIL_TRY_AGAIN && ret->too_many && ret->retry_after_s <= PAUSE_MAX_S; i++) {
+		if (!pause_for(b->run, ret->retry_after_s > 0 ? ret->retry_after_s : 1))
+			break;
+		outcome = send_once(b->run, mail, ret);
+	}
+	b->put_off |= outcome == MAIL_TRY_AGAIN && ret->too_many;
+	return outcome;
+}
+
+static void keep(struct batch *b, const json_t *json, struct str key)
+{
+	json_t *copy = json_copy((json_t *)(uintptr_t)json);
+
+	json_object_set_new(copy, "idempotency_key", json_stringn(key.s, key.len));
+	if (!copy || json_array_append_new(b->again, copy) < 0)
+		log_write(LOG_ERROR, LOGGER, "mail.lost", LOG_FIELDS(LOG_VIEW("key", key)), "A mail is lost: out of memory");
+}
+
+static void count(struct batch *b, enum mail_outcome outcome, const struct mail_report *report, const json_t *json, struct str key)
+{
+	b->sent += outcome == MAIL_SENT;
+	b->failed += outcome != MAIL_SENT;
+	b->not_configured |= outcome == MAIL_NOT_CONFIGURED;
+	if (outcome == MAIL_SENT)
+		return;
+	snprintf(b->error, sizeof(b->error), "%s", report->error);
+	if (report->retry_after_s > b->retry_after_s)
+		b->retry_after_s = report->retry_after_s;
+	if (outcome == MAIL_TRY_AGAIN)
+		keep(b, json, key);
+	if (outcome == MAIL_REFUSED)
+		log_write(LOG_WARNING, LOGGER, "mail.refused", LOG_FIELDS(LOG_VIEW("key", key), LOG_STR("error", report->error)),
+		          "A mail of a batch cannot be sent: %s", report->error);
+}
+
+static void send_each(struct batch *b)
+{
+	for (size_t i = 0; i < (size_t)b->total && !b->not_configured; i++) {
+		const json_t *json = json_array_get(b->mails, i);
+		struct mail_report report = { .error = "put off" };
+		enum mail_outcome outcome = MAIL_TRY_AGAIN;
+		char key[KEY_SIZE];
+		struct mail mail = mail_of(json, (struct str){ key, (size_t)snprintf(key, sizeof(key), "%s:%zu", b->run->id, i) });
+
+		b->put_off |= task_is_late(b->run);
+		if (!b->put_off)
+			outcome = send_patiently(b, &mail, &report);
+		if (is_ending(b->run))
+			return;
+		count(b, outcome, &report, json, mail.idempotency_key);
+	}
+}
+
+static int ask_again(struct db_conn *db, const struct batch *b)
+{
+	CLEANUP(cleanup_free) char *mails = json_dumps(b->again, JSON_COMPACT);
+	CLEANUP(buf_finish) struct buf args = BUF_EMPTY;
+	const struct task_run *run = b->run;
+	int64_t delay_s = run->policy->delays_s[run->retries];
+
+	if (!mails)
+		return ERR_NOMEM;
+	buf_addf(&args, "[%s]", mails);
+	if (args.failed)
+		return ERR_NOMEM;
+	return outbox_put(db, &(struct outbox_task){ .name = BATCH_NAME,
+	                                             .args = { buf_view(&args) },
+	                                             .delay_s = delay_s > b->retry_after_s ? delay_s : b->retry_after_s,
+	                                             .retries = run->retries + 1,
+	                                             .durable = true });
+}
+
+static bool may_retry(const struct batch *b)
+{
+	return json_array_size(b->again) && b->run->retries < b->run->max_retries;
+}
+
+static int end_batch(struct db_conn *db, void *arg)
+{
+	const struct batch *b = arg;
+
+	buf_addf(&b->run->result, "{\"success\": %s, \"sent\": %lld, \"failed\": %lld, \"total\": %lld}", b->failed ? "false" : "true",
+	         (long long)b->sent, (long long)b->failed, (long long)b->total);
+	return may_retry(b) ? ask_again(db, b) : 0;
+}
+
+static void tell(const struct batch *b)
+{
+	size_t again = json_array_size(b->again);
+
+	if (again && may_retry(b))
+		log_write(LOG_WARNING, LOGGER, "mail.batch_retried",
+		          LOG_FIELDS(LOG_INT("mails", (int64_t)again), LOG_STR("error", b->error)),
+		          "%zu of %lld mails of a batch are tried again as a batch of their own", again, (long long)b->total);
+	else if (again)
+		log_write(LOG_ERROR, LOGGER, "mail.lost", LOG_FIELDS(LOG_INT("mails", (int64_t)again), LOG_STR("error", b->error)),
+		          "%zu mails are given up: they could not be sent in %d attempts", again, b->run->max_retries + 1);
+}
+
+static enum task_outcome send_batch(struct batch *b)
+{
+	int r;
+
+	send_each(b);
+	if (is_ending(b->run))
+		return task_fail_late(b->run); /* what was sent is noted */
+	if (b->not_configured) {
+		buf_add_text(&b->run->result, "{\"success\": false, \"error\": ");
+		json_add_text(&b->run->result, b->error);
+		buf_addf(&b->run->result, ", \"sent\": 0, \"failed\": %lld}", (long long)b->total);
+		return TASK_SUCCEEDED;
+	}
+	r = task_commit(b->run, end_batch, b, NULL);
+	if (r < 0)
+		return task_database_error(b->run, r);
+	if (r == 0)
+		tell(b);
+	return TASK_SUCCEEDED;
+}
+
+/* A batch that has been ended is not begun again: its failed mails are another batch's by now. */
+static int was_ended(struct task_run *run)
+{
+	const struct task_done done = { .id = str_of(run->id), .name = str_of(run->policy->name) };
+	struct str stored;
+	int r = task_done_find(run->db, run->arena, &done, &stored);
+
+	if (r == 0)
+		buf_add_str(&run->result, stored);
+	return r;
+}
+
+enum task_outcome send_batch_email(struct task_run *run)
+{
+	struct batch b = { .run = run, .mails = task_value(run, "emails_batch") };
+	enum task_outcome outcome;
+	int r;
+
+	if (!json_is_array(b.mails))
+		return task_fail(run, "TypeError", "emails_batch must be a list");
+	r = was_ended(run);
+	if (r != ERR_NOT_FOUND)
+		return r < 0 ? task_database_error(run, r) : TASK_SUCCEEDED;
+	b.total = (int64_t)json_array_size(b.mails);
+	b.again = json_array();
+	outcome = b.again ? send_batch(&b) : task_retry(run, "MemoryError", "out of memory");
+	json_decref(b.again);
+	return outcome;
+}
