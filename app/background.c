@@ -8,16 +8,19 @@
 #include "resilience/monitor.h"
 #include "resilience/redis.h"
 #include "tasks/beat.h"
+#include "tasks/redis_watch.h"
 #include "tasks/relay.h"
 
-#define STUCK_US      (10 * US_PER_S) /* longer than any write may take */
-#define BEAT_STUCK_US (30 * US_PER_S) /* it sleeps for five seconds, and may then wait for the database */
-#define PROBE_US      (500 * US_PER_MS)
-#define ABANDONED_MAX 8 /* runs that went on beyond their hard limit: each keeps a thread */
+#define STUCK_US       (10 * US_PER_S)  /* longer than any write may take */
+#define BEAT_STUCK_US  (30 * US_PER_S)  /* it sleeps for five seconds, and may then wait for the database */
+#define WATCH_STUCK_US (300 * US_PER_S) /* it sends mails, one after the other */
+#define PROBE_US       (500 * US_PER_MS)
+#define ABANDONED_MAX  8 /* runs that went on beyond their hard limit: each keeps a thread */
 
 struct background {
 	struct task_services services;
 	struct relay *relay;
+	struct redis_watch *redis_watch;
 	struct beat *beat;
 	struct monitor *database;
 };
@@ -42,15 +45,30 @@ static int start_relay(struct background *b, struct error *err)
 	return r < 0 ? r : relay_start(b->relay, err);
 }
 
+static int start_redis_watch(struct background *b, struct error *err)
+{
+	const struct settings *settings = b->services.settings;
+	const struct redis_watch_config config = {
+		.services = &b->services,
+		.alert_after_us = settings->redis_alert_after_s * US_PER_S,
+		.every_us = settings->redis_check_s * US_PER_S,
+	};
+	int r = redis_watch_create(&config, &b->redis_watch, err);
+
+	return r < 0 ? r : redis_watch_start(b->redis_watch, err);
+}
+
 int background_start(const struct task_services *services, struct background **ret_background, struct error *err)
 {
 	struct background *b = mem_alloc(sizeof(*b));
+	int r;
 
 	if (!b)
 		return error_set(err, ERR_NOMEM, "out of memory");
 	*ret_background = b;
 	b->services = *services;
-	return start_relay(b, err);
+	r = start_relay(b, err);
+	return r < 0 ? r : start_redis_watch(b, err);
 }
 
 bool background_beats_here(const struct task_services *services)
@@ -87,6 +105,7 @@ int background_watch_database(struct background *b, struct error *err)
 
 void background_drain(struct background *b, int64_t deadline_us)
 {
+	redis_watch_hurry(b->redis_watch);
 	beat_stop(b->beat);
 	if (b->relay)
 		relay_drain(b->relay, deadline_us);
@@ -107,6 +126,7 @@ bool background_destroy(struct background *b)
 		return true;
 	if (relay_destroy(b->relay) > 0)
 		return false;
+	redis_watch_destroy(b->redis_watch);
 	beat_destroy(b->beat);
 	monitor_destroy(b->database);
 	free(b);
@@ -117,8 +137,8 @@ bool background_alive(const struct background *b, struct buf *verbose)
 {
 	bool relay = probe_add_check(verbose, "relay", relay_pulse_age_us(b->relay) < STUCK_US);
 	bool workers = probe_add_check(verbose, "local-workers", relay_abandoned(b->relay) <= ABANDONED_MAX);
-
+	bool watch = probe_add_check(verbose, "redis-watch", redis_watch_pulse_age_us(b->redis_watch) < WATCH_STUCK_US);
 	bool beat = !b->beat || probe_add_check(verbose, "beat", beat_pulse_age_us(b->beat) < BEAT_STUCK_US);
 
-	return relay && workers && beat;
+	return relay && workers && watch && beat;
 }

@@ -1,6 +1,6 @@
 /*
- * What works behind the requests: the relay with its local workers, and beat. The wiring that `serve`, `worker` and `beat` share.
- * Main thread, but for background_alive.
+ * What works behind the requests: the relay with its local workers, the watch over Redis, and beat. The wiring that `serve`, `worker`
+ * and `beat` share. Main thread, but for background_alive.
  */
 #ifndef APP_BACKGROUND_H
 #define APP_BACKGROUND_H

@@ -203,3 +203,30 @@ int saka_compost_run(struct db_conn *db, struct saka_compost *c)
 
 	return r < 0 ? r : db_write(db, run_cycle, c);
 }
+
+/* ---- watched ---- */
+
+int saka_compost_runs_since(struct db_conn *db, struct instant since, int64_t *ret_runs)
+{
+	static const char count[] =
+	        "SELECT COUNT(*) FROM core_sakacompostlog WHERE started_at >= $1 AND finished_at IS NOT NULL AND NOT dry_run";
+
+	return db_select_int(db, count, DB_PARAMS(DB_TIME(since)), ret_runs);
+}
+
+int saka_compost_eligible(struct db_conn *db, const struct settings *s, int64_t *ret_wallets)
+{
+	struct instant cutoff = { clock_now().us - s->saka_compost_inactivity_days * DAY_US };
+	const struct db_param all[] = { DB_INT(INT64_MIN + 1),
+		                        DB_INT(INT64_MAX),
+		                        DB_TIME(cutoff),
+		                        DB_INT(s->saka_compost_min_balance),
+		                        DB_FLOAT(s->saka_compost_rate),
+		                        DB_INT(s->saka_compost_min_amount) };
+	struct heap heap;
+	int r = count_part(db, all, &heap);
+
+	if (r == 0)
+		*ret_wallets = heap.wallets;
+	return r;
+}

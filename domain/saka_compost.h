@@ -36,4 +36,12 @@ int saka_compost_forget(struct db_conn *, const struct saka_compost *);
 /* Begin and cycle, each in its transaction. */
 int saka_compost_run(struct db_conn *, struct saka_compost *);
 
+/* ---- what is watched (tasks.md 1: check_celery_beat_health, check_compost_failures); errors of db_select ---- */
+
+/* How many runs have begun since a time and were finished, dry ones not counted. */
+int saka_compost_runs_since(struct db_conn *, struct instant since, int64_t *ret_runs);
+
+/* How many wallets a run would take from now. */
+int saka_compost_eligible(struct db_conn *, const struct settings *, int64_t *ret_wallets);
+
 #endif
