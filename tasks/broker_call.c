@@ -5,7 +5,8 @@
 #include "base/clock.h"
 #include "tasks/broker_impl.h"
 
-#define HEAD 3 /* EVAL, the script, the number of keys */
+#define REFUSALS_US (10 * US_PER_S) /* between two lines about them */
+#define HEAD        3               /* EVAL, the script, the number of keys */
 
 void call_begin(struct call *c)
 {
@@ -102,10 +103,14 @@ int call_script_command(struct call *c, const char *script, struct redis_command
 
 int call_check(const char *op, const struct redis_reply *reply)
 {
+	static struct log_limit limit;
+	int64_t suppressed;
+
 	if (redis_reply_type(reply) != REDIS_REPLY_IS_ERROR)
 		return 0;
-	log_write(LOG_ERROR, "tasks.broker", "broker.refused", LOG_FIELDS(LOG_STR("op", op)), "Redis refused %s: %.*s", op,
-	          STR_ARG(redis_reply_text(reply)));
+	if (log_limit_pass(&limit, REFUSALS_US, &suppressed))
+		log_write(LOG_ERROR, "tasks.broker", "broker.refused", LOG_FIELDS(LOG_STR("op", op), LOG_INT("suppressed", suppressed)),
+		          "Redis refused %s: %.*s", op, STR_ARG(redis_reply_text(reply)));
 	return ERR_INTERNAL;
 }
 

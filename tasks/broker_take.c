@@ -244,17 +244,42 @@ void broker_wait_finish(struct broker_wait *wait)
 	buf_finish(&wait->keys);
 }
 
+/* Adds the numbers up, and frees the replies. ERR_INTERNAL: one of them is no number. */
+static int sum(struct redis_reply **replies, size_t n, int64_t *ret_sum)
+{
+	int r = 0;
+
+	*ret_sum = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (redis_reply_type(replies[i]) != REDIS_REPLY_IS_INT)
+			r = ERR_INTERNAL;
+		else
+			*ret_sum += redis_reply_int(replies[i]);
+	}
+	redis_replies_free(replies, n);
+	return r;
+}
+
+/* By commands and not by a script: who may not call those is to be noticed by this. */
 int broker_waiting(struct redis *redis, const struct broker_queues *queues, int64_t *ret_n)
 {
-	static const char script[] = "local n = 0 for i = 1, #KEYS do n = n + redis.call('LLEN', KEYS[i]) end return n";
+	struct str words[BROKER_STEPS * BROKER_QUEUES_MAX][2];
+	struct redis_command commands[BROKER_STEPS * BROKER_QUEUES_MAX];
+	struct redis_reply *replies[BROKER_STEPS * BROKER_QUEUES_MAX];
+	size_t n = BROKER_STEPS * queues->n;
 	struct call c;
 	int r;
 
 	call_begin(&c);
 	add_lists(&c, queues);
-	r = call_script_int(&c, redis, NULL, "task_waiting", script, ret_n);
+	for (size_t i = 0; i < n; i++) {
+		words[i][0] = (struct str)STR("LLEN");
+		words[i][1] = c.args[c.n - n + i];
+		commands[i] = (struct redis_command){ words[i], 2 };
+	}
+	r = c.failed ? ERR_NOMEM : redis_call(redis, REDIS_TASKS, NULL, "task_waiting", commands, n, replies);
 	call_finish(&c);
-	return r;
+	return r < 0 ? r : sum(replies, n, ret_n);
 }
 
 void broker_add_list(struct buf *b, struct str queue, int priority)

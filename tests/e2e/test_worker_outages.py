@@ -103,6 +103,27 @@ def test_a_connection_that_is_deaf_is_made_again(redis_server, start_proxy, star
     assert queues.result(lost) is None or queues.result(lost)["status"] == "SUCCESS"
 
 
+def test_connected_and_taking_nothing_is_noticed(redis_server, start_worker, queues):
+    """Redis answers, messages wait, and it refuses to hand them over: here by what the worker may call."""
+    worker = start_worker(redis_server, "-c", "1")
+    queues.wait_result(queues.send("interop.add", 1, 1))
+    redis_server.command("ACL", "SETUSER", "default", "-eval")
+
+    def refused():
+        return queues.redis.info("commandstats")["cmdstat_eval"]["rejected_calls"]
+
+    wait.until(refused, 5, "it is refused what it asks for")
+    waiting = queues.send("interop.add", 2, 1), queues.send("interop.add", 3, 1)
+    before, began = refused(), time.monotonic()
+    assert worker.wait_event("worker.stalled", 15, level="ERROR")["waiting"] == 2
+    assert refused() - before < 30 * (time.monotonic() - began)  # it does not hammer
+    assert len(worker.events("broker.refused")) <= 3
+    redis_server.command("ACL", "SETUSER", "default", "+eval")
+    for task in waiting:
+        queues.wait_result(task)
+    queues.wait_idle()
+
+
 def test_a_warm_end_without_redis(redis_server, start_worker, queues):
     worker = start_worker(redis_server, "-c", "1")
     queues.send("interop.sleep", 1)
