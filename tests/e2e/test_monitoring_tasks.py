@@ -1,0 +1,160 @@
+"""What watches the rest: an outage of Redis is told once over all processes, again while it lasts, and its end; beat and compost by mail."""
+
+import datetime
+import json
+import socket
+import subprocess
+
+import pytest
+
+from lib import outbox, wait
+from lib.post_office import PostOffice
+from lib.server import BINARY, environment
+
+ENOUGH = 30
+TEAM, ADMIN = "team@example.org", "admin@example.org"
+UTC = datetime.timezone.utc
+
+
+@pytest.fixture
+def office():
+    opened = PostOffice()
+    yield opened
+    opened.close()
+
+
+def watching(office, **settings):
+    return dict(office.settings, NOTIFY_EMAIL=TEAM, ADMINS=f"Ad,{ADMIN}", REDIS_ALERT_AFTER_S=1, REDIS_CHECK_S=3600, REDIS_RETRY_MS=100, **settings)
+
+
+def all_usages_down(server):
+    for usage in ("channels", "cache", "tasks"):
+        server.wait_event("redis.unavailable", usage=usage)
+
+
+def told(servers, key):
+    return [event for server in servers for event in server.events("redis.told", key=key)]
+
+
+def alerts(database):
+    return database.execute("SELECT count(*) FROM egoejo_outbox WHERE name = 'egoejo.critical_alert'")[0][0]
+
+
+def open_rows(database):
+    return {row[0] for row in database.execute("SELECT key FROM egoejo_alert WHERE closed_at IS NULL")}
+
+
+KEYS = {"redis_down", "redis_down:channels", "redis_down:cache", "redis_down:tasks"}
+
+
+def test_one_outage_of_two_processes_is_one_mail_and_its_end_another(database, start_server, redis_server, office):
+    servers = [start_server(database.url, redis_server, **watching(office)) for _ in range(2)]
+    redis_server.kill()
+    for server in servers:
+        all_usages_down(server)
+    wait.until(lambda: open_rows(database) == KEYS and office.to(TEAM), ENOUGH, "people are told")
+    assert [server.get("/health").json["status"] for server in servers] == ["degraded"] * 2
+    redis_server.start()
+    wait.until(lambda: not open_rows(database) and office.to(TEAM, "répond de nouveau") and office.to(ADMIN, "répond de nouveau"), ENOUGH, "the end is told")
+    for server in servers:
+        server.stop()
+    (subject, text), = office.to(TEAM, "injoignable")
+    assert subject.startswith("[EGOEJO]") and "Backend : " in text and "Erreur : " in text and "mode dégradé" in text
+    assert len(office.to(TEAM)) == 2 and len(office.to(ADMIN, "répond de nouveau")) == 1
+    assert [len(told(servers, key)) for key in sorted(KEYS)] == [1] * 4
+    assert alerts(database) == 3 and database.execute("SELECT max(sent) FROM egoejo_alert") == [(1,)]
+
+
+def test_while_it_lasts_it_is_told_again_and_logged_as_critical(database, start_server, redis_server, office):
+    server = start_server(database.url, redis_server, **watching(office) | {"REDIS_CHECK_S": 2})
+    redis_server.kill()
+    all_usages_down(server)
+    wait.until(lambda: len(office.to(TEAM, "injoignable")) >= 2, ENOUGH, "it is told again")
+    line = server.wait_event("redis.down_hourly", level="CRITICAL")
+    assert line["error"] and line["backend"] == "RedisChannelLayer"
+    wait.until(lambda: database.execute("SELECT min(sent) FROM egoejo_alert")[0][0] >= 2, ENOUGH, "so are the alerts")
+    redis_server.start()
+    server.wait_event("redis.checked", timeout=ENOUGH, level="INFO")
+
+
+def test_a_short_outage_is_told_to_nobody(database, start_server, redis_server, office):
+    server = start_server(database.url, redis_server, **watching(office) | {"REDIS_ALERT_AFTER_S": 600})
+    redis_server.kill()
+    all_usages_down(server)
+    mark = server.mark()
+    redis_server.start()
+    for usage in ("channels", "cache", "tasks"):
+        server.wait_event("redis.available", timeout=ENOUGH, since=mark, usage=usage)
+    server.stop()
+    assert not office.mails and not open_rows(database) and not alerts(database)
+
+
+def test_an_outage_found_at_the_start_is_told_too(database, start_server, redis_server, office):
+    redis_server.kill()
+    server = start_server(database.url, redis_server, **watching(office))
+    wait.until(lambda: office.to(TEAM, "injoignable"), ENOUGH, "it is told")
+    server.stop()
+    redis_server.start()
+    start_server(database.url, redis_server, **watching(office))  # another process: the row that was left open is closed
+    wait.until(lambda: office.to(TEAM, "répond de nouveau"), ENOUGH, "its end is told")
+
+
+def test_a_mail_server_that_hangs_holds_up_neither_requests_nor_the_end(new_database, start_server, redis_server):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mail = dict(EMAIL_HOST="127.0.0.1", EMAIL_PORT=silent.getsockname()[1], EMAIL_USE_TLS="0", NOTIFY_EMAIL=TEAM)
+        server = start_server(new_database("empty"), redis_server, REDIS_ALERT_AFTER_S=1, **mail)
+        redis_server.kill()
+        all_usages_down(server)
+        server.wait_event("redis.told", timeout=ENOUGH, key="redis_down")
+        assert server.get("/readyz").status == 200 and server.get("/livez").status == 200
+        server.stop()
+
+
+# --- the tasks ---
+
+
+def result_of(server, database, name):
+    """Runs the task in the server; what it logged as done."""
+    task_id = outbox.put(database, name)
+    server.wait_event("task.succeeded", timeout=ENOUGH, id=task_id)
+
+
+def test_nothing_composted_is_a_mail_about_beat_and_one_about_compost(database, start_server, office):
+    server = start_server(database.url, TASKS_LOCAL_WORKERS=2, **watching(office))
+    result_of(server, database, "core.tasks.check_celery_beat_health")
+    result_of(server, database, "core.tasks.check_compost_failures")
+    assert [subject for subject, _ in office.to(TEAM)] == ["[EGOEJO] Beat est peut-être inactif"]
+    server.wait_event("monitoring.beat", level="ERROR")
+    user = database.insert("auth_user")
+    database.insert("core_sakawallet", user_id=user, balance=200, total_harvested=200)
+    result_of(server, database, "core.tasks.check_compost_failures")
+    server.wait_event("monitoring.compost", level="WARNING", wallets=1)
+    (_, text), = office.to(TEAM, "compost SAKA")
+    assert "1 portefeuille" in text
+    database.execute("INSERT INTO core_sakacompostlog (started_at, finished_at, dry_run, wallets_affected, total_composted, inactivity_days, rate, "
+                     "min_balance, min_amount, source) VALUES (%s, %s, %s, 0, 0, 90, 0.1, 50, 10, 'celery')",
+                     datetime.datetime.now(UTC), datetime.datetime.now(UTC), False)
+    before = len(office.mails)
+    result_of(server, database, "core.tasks.check_celery_beat_health")
+    result_of(server, database, "core.tasks.check_compost_failures")
+    assert len(office.mails) == before
+
+
+def test_the_task_and_the_watch_send_one_mail_together(database, start_server, redis_server, office):
+    server = start_server(database.url, redis_server, TASKS_LOCAL_WORKERS=2, **watching(office))
+    redis_server.kill()
+    all_usages_down(server)
+    wait.until(lambda: office.to(TEAM, "injoignable"), ENOUGH, "the watch tells")
+    result_of(server, database, "core.tasks.check_redis_health")
+    server.wait_event("redis.down_hourly", level="CRITICAL")
+    assert len(office.to(TEAM, "injoignable")) == 1
+
+
+def test_a_worker_that_is_asked_by_a_python_beat_answers(database, start_worker, redis_server):
+    worker = start_worker(redis_server, database=database.url)
+    request = json.dumps({"task": "core.tasks.check_redis_health"})
+    done = subprocess.run([BINARY, "send-task"], input=request, env=environment(REDIS_URL=redis_server.url), capture_output=True, text=True, timeout=30)
+    task_id = done.stdout.strip()
+    worker.wait_event("task.succeeded", timeout=ENOUGH, id=task_id)
+    stored = json.loads(redis_server.client(2).get(f"celery-task-meta-{task_id}"))
+    assert stored["result"] == {"status": "ok", "message": "Redis est disponible.", "backend": "RedisCache"}
