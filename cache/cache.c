@@ -62,7 +62,8 @@ struct cache *cache_create(const struct cache_config *config)
 	pthread_mutex_init(&c->repair_lock, NULL);
 	c->local = local_create(config->max_bytes, config->max_entries);
 	c->flights = flights_create();
-	if (!c->local || !c->flights || (c->shared && !create_level2(c))) {
+	c->claims = claims_create();
+	if (!c->local || !c->flights || !c->claims || (c->shared && !create_level2(c))) {
 		cache_destroy(c);
 		return NULL;
 	}
@@ -84,6 +85,7 @@ void cache_destroy(struct cache *c)
 		redis_off_hooks(c->redis, c);
 	tracking_destroy(c->tracking);
 	outage_destroy(c->outage);
+	claims_destroy(c->claims);
 	flights_destroy(c->flights);
 	local_destroy(c->local);
 	pthread_mutex_destroy(&c->repair_lock);

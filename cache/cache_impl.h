@@ -8,6 +8,7 @@
 
 #include "base/metrics.h"
 #include "cache/cache.h"
+#include "cache/claim_impl.h"
 #include "cache/flight_impl.h"
 #include "cache/local_impl.h"
 
@@ -20,6 +21,7 @@ struct cache {
 	size_t max_bytes; /* of level 1 */
 	struct local *local;
 	struct flights *flights;
+	struct claims *claims;
 	/* Level 2 */
 	struct redis *redis;         /* borrowed */
 	bool shared;                 /* its cache usage is configured; without it the rest of this group is not used */
