@@ -1,8 +1,5 @@
 /*
- * Sending mails: one, or a batch. What has been sent is not sent again by us. Each mail that the service has taken is noted in
- * egoejo_task_done under its key at once, so that a second delivery of the task, or its retry, passes it over; what remains is a
- * process that dies, or loses its database, between the service's answer and that note, and a connection that breaks before the
- * answer: then the mail is tried again under the same key (tasks/mail.h says what comes of it).
+ * Sending mails: one, or a batch, each once as far as that can be had (tasks/once.h).
  *
  * The mails of a batch that failed for now are a new batch, asked for in the transaction that stores the result of this one. Each
  * takes its key along, so it stays the same mail. Source: tasks.md 1, 1.2, 3.1, 8.
@@ -16,77 +13,13 @@
 #include "db/outbox.h"
 #include "db/task_done.h"
 #include "tasks/jobs_impl.h"
-#include "tasks/mail.h"
+#include "tasks/once.h"
 
 #define LOGGER     "tasks.mail"
 #define BATCH_NAME "core.tasks.send_batch_email_task"
-#define KEY_SIZE   (TASK_ID_SIZE + 16)
 
 #define PAUSES_MAX  3  /* for one mail, when the service asks for one; it wants to be asked but a few times a second */
 #define PAUSE_MAX_S 10 /* a longer one is made by the retry */
-
-/* ---- a mail, once ---- */
-
-struct note {
-	struct task_done done;
-	struct str result;
-};
-
-static int put_note(struct db_conn *db, void *arg)
-{
-	const struct note *note = arg;
-
-	return task_done_put(db, &note->done, note->result);
-}
-
-/* A mail that is not noted is sent all the same: nobody is served by a failure. */
-static void note_sent(struct task_run *run, struct str key, const char *id)
-{
-	CLEANUP(buf_finish) struct buf result = BUF_EMPTY;
-	struct note note = { .done = { .id = key, .name = STR("mail") } };
-	int r;
-
-	json_add_text(&result, id);
-	note.result = buf_view(&result);
-	r = result.failed ? ERR_NOMEM : db_write(run->db, put_note, &note);
-	if (r < 0)
-		log_write(LOG_WARNING, LOGGER, "mail.not_noted", LOG_FIELDS(LOG_VIEW("key", key), LOG_STR("error", error_name(r))),
-		          "A mail was sent, and this could not be written down: should its task be run again, it is sent again");
-}
-
-/* Whether it was sent before, by this run's forerunners; the id it was given then. */
-static int find_note(struct task_run *run, struct str key, char ret_id[static sizeof((struct mail_report){ 0 }.id)])
-{
-	const struct task_done done = { .id = key, .name = STR("mail") };
-	json_t *id CLEANUP(json_decrefp) = NULL;
-	struct str stored;
-	int r = task_done_find(run->db, run->arena, &done, &stored);
-
-	if (r < 0)
-		return r;
-	id = json_loadb(stored.s, stored.len, JSON_DECODE_ANY, NULL);
-	snprintf(ret_id, sizeof((struct mail_report){ 0 }.id), "%s", json_is_string(id) ? json_string_value(id) : "");
-	return 0;
-}
-
-static enum mail_outcome send_once(struct task_run *run, const struct mail *mail, struct mail_report *ret)
-{
-	enum mail_outcome outcome;
-	int r;
-
-	*ret = (struct mail_report){ 0 };
-	r = find_note(run, mail->idempotency_key, ret->id);
-	if (r == 0)
-		return MAIL_SENT;
-	if (r != ERR_NOT_FOUND) {
-		snprintf(ret->error, sizeof(ret->error), "the database does not say whether it was sent: %s", error_name(r));
-		return MAIL_TRY_AGAIN;
-	}
-	outcome = mail_send(run->services, MAIL_ANY, mail, run->stop, ret);
-	if (outcome == MAIL_SENT)
-		note_sent(run, mail->idempotency_key, ret->id);
-	return outcome;
-}
 
 static bool is_ending(const struct task_run *run)
 {
@@ -97,7 +30,7 @@ static bool is_ending(const struct task_run *run)
 
 enum task_outcome send_email(struct task_run *run)
 {
-	char key[KEY_SIZE];
+	char key[ONCE_KEY_SIZE];
 	const struct mail mail = { .to = task_text(run, "to_email"),
 		                   .subject = task_text(run, "subject"),
 		                   .html = task_text(run, "html_content"),
@@ -105,7 +38,7 @@ enum task_outcome send_email(struct task_run *run)
 		                   .idempotency_key = { key, (size_t)snprintf(key, sizeof(key), "%s:0", run->id) } };
 	struct mail_report report;
 
-	switch (send_once(run, &mail, &report)) {
+	switch (once_mail(run, MAIL_ANY, &mail, &report)) {
 	case MAIL_SENT:
 		buf_add_text(&run->result, "{\"success\": true, \"email_id\": ");
 		json_add_text(&run->result, report.id);
@@ -167,12 +100,12 @@ static bool pause_for(const struct task_run *run, int64_t seconds)
 /* A service that is well and only wants to be asked more slowly is asked more slowly. */
 static enum mail_outcome send_patiently(struct batch *b, const struct mail *mail, struct mail_report *ret)
 {
-	enum mail_outcome outcome = send_once(b->run, mail, ret);
+	enum mail_outcome outcome = once_mail(b->run, MAIL_ANY, mail, ret);
 
 	for (int i = 0; i < PAUSES_MAX && outcome == MAIL_TRY_AGAIN && ret->too_many && ret->retry_after_s <= PAUSE_MAX_S; i++) {
 		if (!pause_for(b->run, ret->retry_after_s > 0 ? ret->retry_after_s : 1))
 			break;
-		outcome = send_once(b->run, mail, ret);
+		outcome = once_mail(b->run, MAIL_ANY, mail, ret);
 	}
 	b->put_off |= outcome == MAIL_TRY_AGAIN && ret->too_many;
 	return outcome;
@@ -210,7 +143,7 @@ static void send_each(struct batch *b)
 		const json_t *json = json_array_get(b->mails, i);
 		struct mail_report report = { .error = "put off" };
 		enum mail_outcome outcome = MAIL_TRY_AGAIN;
-		char key[KEY_SIZE];
+		char key[ONCE_KEY_SIZE];
 		struct mail mail = mail_of(json, (struct str){ key, (size_t)snprintf(key, sizeof(key), "%s:%zu", b->run->id, i) });
 
 		b->put_off |= task_is_late(b->run);

@@ -193,5 +193,6 @@ int main(void)
 		cmocka_unit_test(test_claim__while_redis_is_away_the_memory_serves),
 	};
 
-	return cmocka_run_group_tests_name("memory", memory, NULL, NULL) + cmocka_run_group_tests_name("redis", shared, start_pair, stop_pair);
+	return cmocka_run_group_tests_name("memory", memory, NULL, NULL) +
+	       cmocka_run_group_tests_name("redis", shared, start_pair, stop_pair);
 }
