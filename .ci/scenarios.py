@@ -5,6 +5,7 @@ CONTRACT/BY_MILESTONE.md says which, a section for each milestone:
   a table row "| area/name.json | 1 4-7 |"     only these steps
   "Whole, `area/`: name, name (a note)."        every step
   a table row "| area/name | 8, 10-12 (why) |"  every step but these; "13 and later" takes the rest away
+  "Whole: `area/` (name, name), area/name, …"      every step, of these and of what is named in full
   "Whole now: area/name, name; area/name."      every step, of files that an earlier milestone named in part
   "In part: area/name (5, why)."                the steps before that one
 The last that is said of a file counts.
@@ -16,7 +17,7 @@ import re
 import sys
 from datetime import datetime, timezone
 
-ENDED = ("Milestone 1", "Milestone 2", "Milestone 3")
+ENDED = ("Milestone 1", "Milestone 2", "Milestone 3", "Milestone 4")
 
 
 def numbers(text):
@@ -42,6 +43,9 @@ def wanted(contract, text):
             for word in re.findall(r"[a-z][\w-]+", re.sub(r"\([^)]*\)", "", names)):
                 if os.path.isfile(os.path.join(contract, area, f"{word}.json")):
                     rules[f"{area}/{word}.json"] = lambda n: True
+        for area, names, others in re.findall(r"^Whole: `(\w+)/` \(([^)]+)\)([^;:]*)", part, re.M):
+            named = [f"{area}/{name}" for name in names.split(", ")] + re.findall(r"\w+/[\w-]+", others)
+            rules.update({f"{name}.json": lambda n: True for name in named})
         for areas in re.findall(r"^Whole now: ([^.]+)\.", part, re.M):
             for area, names in re.findall(r"(\w+)/([^;]+)", areas):
                 rules.update({f"{area}/{name}.json": lambda n: True for name in names.split(", ")})

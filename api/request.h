@@ -27,6 +27,7 @@ struct measures;
 struct resource;
 struct route;
 struct ready;
+struct semantic_embedder;
 struct body_value;
 struct openapi;
 
@@ -39,6 +40,7 @@ struct api_context {
 	struct throttle *throttle;
 	struct measures *measures;                     /* domain/measures.h */
 	const struct live *live;                       /* who tells sockets: domain/live.h; NULL: nobody */
+	const struct semantic_embedder *embedder;      /* domain/semantic.h; NULL: searches have no vector */
 	const struct site *site;                       /* what is derived from the settings at start: api/site.h */
 	const struct openapi *openapi;                 /* the API's document: api/openapi.h */
 	bool (*ready)(void *arg, struct buf *verbose); /* /readyz; verbose may be NULL, else gets "[+]name ok" lines */

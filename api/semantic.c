@@ -100,9 +100,15 @@ static void reply_found_hits(struct request *req, struct str text, struct str ty
 	reply_json_take(req, 200, &b);
 }
 
+static struct semantic_vector embed_query(struct request *req, unsigned kinds, struct str text)
+{
+	const struct semantic_embedder *embedder = req->worker->context->embedder;
+
+	return embedder && kinds ? embedder->embed(embedder->arg, &req->budget, text, &req->arena) : (struct semantic_vector){ NULL, 0 };
+}
+
 void semantic_find(struct request *req)
 {
-	const struct semantic_vector no_vector = { NULL, 0 };
 	struct db_rows hits = { NULL, 0 };
 	struct query query;
 	struct str text, type;
@@ -118,7 +124,7 @@ void semantic_find(struct request *req)
 		reply_hand_error(req, 400, "Le paramètre « q » doit compter au moins deux caractères.");
 		return;
 	}
-	r = semantic_search(req->worker->db, &req->arena, text, kinds_of(type), no_vector, &hits);
+	r = semantic_search(req->worker->db, &req->arena, text, kinds_of(type), embed_query(req, kinds_of(type), text), &hits);
 	if (r < 0)
 		reply_error(req, r);
 	else

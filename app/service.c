@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "domain/measures.h"
 #include "resilience/monitor.h"
+#include "tasks/query_embedder.h"
 
 #define DATABASE_PROBE_US (500 * US_PER_MS)
 #define HOUSEKEEPING_US   THROTTLE_SHARE_US /* the log promises the same (base/log.h) */
@@ -43,6 +44,7 @@ struct service {
 	struct background *background;
 	struct monitor *database_monitor;
 	struct monitor *housekeeping;
+	struct query_embedder query_embedder;
 	struct api_context context;
 	struct server *server;
 	atomic_bool draining;
@@ -288,6 +290,7 @@ static int start_server(struct service *s, struct error *err)
 {
 	int r;
 
+	query_embedder_init(&s->query_embedder, s->settings, s->cache);
 	s->context = (struct api_context){
 		.settings = s->settings,
 		.db = s->db,
@@ -296,6 +299,7 @@ static int start_server(struct service *s, struct error *err)
 		.throttle = s->throttle,
 		.measures = s->measures,
 		.live = &s->live,
+		.embedder = &s->query_embedder.embedder,
 		.site = s->site,
 		.openapi = s->openapi,
 		.ready = answer_ready,

@@ -7,6 +7,7 @@
 #define DOMAIN_SEMANTIC_H
 
 #include "base/random.h"
+#include "cache/cache.h"
 #include "db/db.h"
 #include "domain/account.h"
 #include "domain/embedding.h"
@@ -22,6 +23,12 @@ struct semantic_hit {
 };
 
 #define SEMANTIC_UNKNOWN 0.5 /* the similarity of what has no vector to compare */
+
+/* Who gives a search its vector: somebody above who may ask an outside service (tasks/query_embedder.h). Any thread; n 0: none. */
+struct semantic_embedder {
+	struct semantic_vector (*embed)(void *arg, struct redis_budget *, struct str text, struct arena *);
+	void *arg;
+};
 
 /*
  * Projects, and published contents, whose title or description holds the text: of each kind the newest ten. A hit with a vector

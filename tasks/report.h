@@ -7,8 +7,9 @@
 #include "tasks/task.h"
 
 /*
- * One run has ended so, after duration_us: counts it, and logs task.succeeded (INFO), task.retried (WARNING) or task.failed (ERROR)
- * with task, id, retries, duration_ms, error. where: "local", "worker", "sync".
+ * One run has ended so, after duration_us: counts it, and logs task.succeeded (INFO), task.retried (WARNING), task.failed (ERROR) or,
+ * of one that gave way to the end of the process and will be run again, task.handed_back (INFO), with task, id, retries, duration_ms,
+ * error. where: "local", "worker", "sync".
  */
 void task_report(const struct task_run *, enum task_outcome, int64_t duration_us, const char *where);
 
