@@ -1,15 +1,18 @@
 """deploy/ names only what the program and ./dev have."""
 
+import glob
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 from http.client import HTTPSConnection
 
 import pytest
+import yaml
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -17,7 +20,7 @@ from lib import wait
 from lib.chat import Chat, hear, hear_pong
 from lib.database import Database
 from lib.net import answers, free_port
-from lib.server import ROOT
+from lib.server import BINARY, ROOT, environment, run
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
@@ -66,20 +69,94 @@ def test_the_image_is_built_with_what_dev_builds_with():
     assert "-dev" not in read("deploy", "Dockerfile").rpartition("\nFROM")[2], "no compiler's files in the image that runs"
 
 
+def compose():
+    return yaml.safe_load(read("deploy", "docker-compose.yml"))["services"]
+
+
+def our_services():
+    return {name: service for name, service in compose().items() if service["image"] == "egoejo"}
+
+
+def units():
+    """{name: {setting: [values]}} of the three services."""
+    found = {}
+    for path in glob.glob(os.path.join(ROOT, "deploy", "*.service")):
+        lines = [line.split("=", 1) for line in read(path).splitlines() if "=" in line and not line.startswith("#")]
+        found[os.path.basename(path)] = {name: [value for other, value in lines if other == name] for name, _ in lines}
+    return found
+
+
 def test_the_units_and_the_image_run_commands_that_exist():
     commands = set(re.findall(r"^COMMAND\((\w+),", read("app", "commands.def"), re.M))
-    used = set(re.findall(r"^ExecStart=/usr/bin/egoejo (\w+)", read("deploy", "egoejo.service"), re.M))
+    used = {unit["ExecStart"][0].split()[1] for unit in units().values()}
     used |= set(re.findall(r'CMD \[(?:"egoejo", )?"(\w+)"\]', read("deploy", "Dockerfile")))
-    assert used == {"serve", "healthcheck"}
+    used |= {service["command"][0] for service in our_services().values() if "command" in service}
+    assert used == {"serve", "worker", "beat", "healthcheck"}
     assert used <= commands
+
+
+@pytest.mark.parametrize("name", ["worker", "beat"])
+def test_what_compose_starts_is_understood(name):
+    done = run(*our_services()[name]["command"], DATABASE_URL="sqlite:////nowhere/at/all.sqlite3", REDIS_URL="redis://127.0.0.1:1")
+    assert done.returncode not in (0, 64) and "unknown" not in done.stderr, done.stderr
+
+
+def test_every_service_has_no_more_rights_than_the_others():
+    services = our_services()
+    assert set(services) == {"web", "worker", "beat"}
+    for name, service in services.items():
+        assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"], name
+        assert "ports" not in service or name == "web"
+        assert int(service["stop_grace_period"].rstrip("s")) > 10, "more than SHUTDOWN_GRACE_S"
+    assert services["beat"]["networks"] == ["data"]
+    assert services["worker"]["volumes"] == services["web"]["volumes"], "its jobs work on the files that were uploaded"
+    hardening = {"CapabilityBoundingSet", "DynamicUser", "LockPersonality", "MemoryDenyWriteExecute", "NoNewPrivileges", "ProtectSystem",
+                 "PrivateDevices", "PrivateTmp", "PrivateUsers", "RestrictAddressFamilies", "SystemCallFilter", "StateDirectory", "UMask"}
+    found = units()
+    assert set(found) == {"egoejo.service", "egoejo-worker.service", "egoejo-beat.service"}
+    for name, unit in found.items():
+        assert {key: unit.get(key) for key in hardening} == {key: found["egoejo.service"][key] for key in hardening}, name
+        assert unit["Type"] == ["notify"] and unit["RestartPreventExitStatus"] == ["78"]
+        # With DynamicUser the folder is that user's: units that share it share the user, by default named after the unit.
+        assert unit.get("User", [name.removesuffix(".service")]) == ["egoejo"]
+
+
+def test_the_worker_in_its_container_answers_for_itself(redis_server, start_worker, folder):
+    """The check of compose, with a shell, the program in the PATH and a host's name of the test's own."""
+    check = our_services()["worker"]["healthcheck"]["test"]
+    assert check[0] == "CMD-SHELL"
+    os.symlink(BINARY, f"{folder}/egoejo")
+    settings = environment(REDIS_URL=redis_server.url)
+    settings["PATH"] = f"{folder}:{settings['PATH']}"
+    script = check[1].replace("$$", "$").replace("/etc/hostname", f"{folder}/hostname")
+
+    def status(host):
+        with open(f"{folder}/hostname", "w", encoding="utf-8") as f:
+            f.write(host + "\n")
+        return subprocess.run(["sh", "-c", script], env=settings, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30).returncode
+
+    assert status(socket.gethostname()) != 0
+    start_worker(redis_server, "-c", "1")
+    assert status(socket.gethostname()) == 0
+    assert status("somebody-else") != 0
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not there")
+def test_systemd_understands_the_units(folder):
+    for name in units():
+        text = read("deploy", name).replace("/usr/bin/egoejo", BINARY).replace("file:/usr/share/doc/egoejo/README.md", "man:true(1)")
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+            f.write(text)
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", os.path.join(folder, name)], capture_output=True, text=True)
+        assert folder not in done.stderr and name not in done.stderr, done.stderr
 
 
 def test_every_setting_named_in_deploy_exists():
     settings = set(re.findall(r"^SETTING\((\w+),", read("base", "settings.def"), re.M))
     example = set(re.findall(r"^#?([A-Z_]+)=", read("deploy", "env.example"), re.M)) - {"POSTGRES_PASSWORD"}
-    service = read("deploy", "docker-compose.yml").partition("  redis:\n")[0].partition("environment:\n")[2].partition("ports:")[0]
+    services = {name for service in our_services().values() for name in service["environment"]}
     image = re.search(r"^ENV (.*)$", read("deploy", "Dockerfile"), re.M).group(1)
-    named = example | set(re.findall(r"^ +([A-Z_]+): ", service, re.M)) | set(re.findall(r"([A-Z_]+)=", image))
+    named = example | services | set(re.findall(r"([A-Z_]+)=", image))
     assert {"DJANGO_SECRET_KEY", "REDIS_URL", "HOST"} <= named
     assert named <= settings, named - settings
 

@@ -6,13 +6,14 @@ import io
 import json
 import os
 import re
+import subprocess
 
 from websockets.sync.client import connect
 
 from lib import tokens
 from lib.chat import Chat
 from lib.database import Database
-from lib.server import ROOT, run
+from lib.server import BINARY, ROOT, environment, run
 
 
 def read_readme():
@@ -51,7 +52,23 @@ def test_the_client_in_readme_is_told_what_it_missed(new_database, start_server)
 
 def test_the_files_that_readme_names_are_there():
     """In the table of where things are, and in the recipes; one name may stand for several."""
-    named = re.findall(r"`((?:api|app|base|cache|db|deploy|domain|realtime|resilience|tests)/[\w./*-]+\.\w+\*?|(?:api|domain)/\w+\*\.c)`", read_readme())
+    named = re.findall(r"`((?:api|app|base|cache|db|deploy|domain|realtime|resilience|tasks|tests)/[\w./*-]+\.\w+\*?|(?:api|domain)/\w+\*\.c)`", read_readme())
     invented = {"domain/petition.h", "domain/petition.c", "api/petitions.c", "tests/unit/domain/test_petition.c"}
     missing = [name for name in named if name not in invented and not glob.glob(os.path.join(ROOT, name))]
     assert len(named) > 40 and missing == []
+
+
+def test_readme_names_every_command_and_no_other():
+    with open(os.path.join(ROOT, "app", "commands.def"), encoding="utf-8") as f:
+        commands = {name.replace("_", "-") for name in re.findall(r"^COMMAND\((\w+),", f.read(), re.M)}
+    assert set(re.findall(r"`egoejo ([a-z-]+)", read_readme())) == commands
+
+
+def test_the_request_in_readme_is_one_that_send_task_takes(redis_server):
+    request = re.search(r"`(\{\"task\".*?\})`", read_readme()).group(1)
+    done = subprocess.run([BINARY, "send-task"], env=environment(REDIS_URL=redis_server.url), input=request, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    message = json.loads(redis_server.client(2).lindex("celery", 0))
+    assert done.stdout == message["headers"]["id"] + "\n"
+    with open(os.path.join(ROOT, "tasks", "tasks.def"), encoding="utf-8") as f:
+        assert f'TASK("{message["headers"]["task"]}"' in f.read()
