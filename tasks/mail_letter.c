@@ -196,7 +196,7 @@ static void add_alternatives(struct buf *b, const struct letter *letter)
 	char boundary[40] = "=_", *digits = boundary + 2;
 
 	add_digest(digits, 16, str_of(letter->message_id));
-	buf_addf(b, "Content-Type: multipart/alternative; boundary=\"%s\"\r\n\r\n--%s\r\n", boundary, boundary);
+	buf_addf(b, "Content-Type: multipart/alternative;\r\n boundary=\"%s\"\r\n\r\n--%s\r\n", boundary, boundary);
 	add_part(b, "plain", letter->mail->text);
 	buf_addf(b, "\r\n--%s\r\n", boundary);
 	add_part(b, "html", letter->mail->html);

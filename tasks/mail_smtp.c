@@ -11,7 +11,7 @@
 
 #define ANSWER_SIZE 200
 
-/* The last line that the server said. */
+/* The last refusal that the server said: what it answers to QUIT is of no interest. */
 struct listener {
 	char line[ANSWER_SIZE];
 };
@@ -20,7 +20,8 @@ static size_t hear(char *bytes, size_t size, size_t n, void *arg)
 {
 	struct listener *l = arg;
 
-	snprintf(l->line, sizeof(l->line), "%.*s", (int)n, bytes);
+	if (n && (*bytes == '4' || *bytes == '5'))
+		snprintf(l->line, sizeof(l->line), "%.*s", (int)n, bytes);
 	return n;
 }
 

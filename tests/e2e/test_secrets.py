@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from lib import tokens, wait
+from lib import outbox, tokens, wait
 from lib.people import add_person
 from lib.postgres import Postgres
 from lib.server import KEY, run
@@ -15,6 +15,7 @@ from lib.server import KEY, run
 PASSWORD, WRONG, SHORT = "Canary-Passw0rd-7391", "Canary-Wrong-Passw0rd-7392", "Canary73"
 ADMIN, METRICS, REDIS = "canary-admin-token-7394", "canary-metrics-token-7395", "canary-redis-password-7396"
 STRIPE, RESEND, MAIL, OPENAI = "sk_test_canary_7397", "re_canary_7398", "canary-mail-password-7399", "sk-canary-openai-7400"
+HOOK = "canary-hook-7401"
 ELEVENLABS = "canary-elevenlabs-7401"
 JSON = {"Content-Type": "application/json"}
 # One iteration: a hash that is quick to check and that a login replaces.
@@ -167,6 +168,23 @@ def test_a_day_when_the_database_breaks(canary_server, database):
     assert_silent(journey, server)
 
 
+@pytest.mark.parametrize("way", ["resend", "smtp"])
+def test_a_day_when_no_mail_and_no_alert_leaves(database, start_server, way):
+    """Nobody listens where they go; the tasks fail, and say why without the keys, the login or the webhook's address."""
+    mails = dict(RESEND_API_KEY=RESEND, RESEND_API_URL="http://127.0.0.1:1") if way == "resend" else dict(EMAIL_HOST="127.0.0.1", EMAIL_PORT="1")
+    server = start_server(database.url, TASKS_LOCAL_WORKERS="2", LOG_LEVEL="DEBUG", METRICS_TOKEN=METRICS, ADMINS="Ana,ana@example.org", EMAIL_HOST_USER="site",
+                          EMAIL_HOST_PASSWORD=MAIL, ALERT_WEBHOOK_ENABLED="True", ALERT_WEBHOOK_URL=f"http://u:{HOOK}@127.0.0.1:1/{HOOK}", **mails)
+    journey = Journey(server)
+    ids = [outbox.put(database, "core.tasks.send_email_task", "ana@example.org", "s", "h", durable=True),
+           outbox.put(database, "egoejo.critical_alert", "T", {}, None, queue="local", durable=True)]
+    outbox.put(database, "core.tasks.send_batch_email_task", [{"to_email": "ana@example.org", "subject": "s", "html_content": "h"}], durable=True)
+    for task_id in ids:
+        server.wait_event("task.retried", timeout=30, id=task_id)
+    server.wait_event("mail.batch_retried", timeout=30)
+    journey.probes()
+    assert_silent(journey, server)
+
+
 def assert_fails_silently(command, folder, **settings):
     done = run(command, folder=folder, timeout=30, **settings)
     assert done.returncode != 0, settings
@@ -187,6 +205,7 @@ def test_a_start_that_fails_names_no_secret(folder):
 @pytest.mark.parametrize("command", ["settings", "routes", "version"])
 def test_commands_show_no_secret(folder, command):
     done = run(command, folder=folder, ADMIN_TOKEN=ADMIN, METRICS_TOKEN=METRICS, STRIPE_SECRET_KEY=STRIPE, REDIS_URL=f"redis://:{REDIS}@127.0.0.1:1/0",
-               DATABASE_URL=f"postgres://u:{Postgres.PASSWORD}@127.0.0.1:1/x", EMAIL_HOST_PASSWORD=MAIL)
-    for secret in (ADMIN, METRICS, STRIPE, REDIS, Postgres.PASSWORD, MAIL, KEY):
+               DATABASE_URL=f"postgres://u:{Postgres.PASSWORD}@127.0.0.1:1/x", EMAIL_HOST_PASSWORD=MAIL,
+               RESEND_API_KEY=RESEND, ALERT_WEBHOOK_URL=f"https://hooks.example.org/{HOOK}", RESEND_API_URL=f"https://u:{OPENAI}@api.example.org")
+    for secret in (ADMIN, METRICS, STRIPE, REDIS, Postgres.PASSWORD, MAIL, RESEND, HOOK, OPENAI, KEY):
         assert secret not in done.stdout + done.stderr, command

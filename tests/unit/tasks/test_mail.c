@@ -142,7 +142,7 @@ static void test_mail__two_forms_are_alternatives(void **state)
 {
 	const struct mail mail = { WORD("Ana <ana@example.org>"), WORD("Été"), WORD("<p>Été</p>"), WORD("Été\n.\n"), WORD(KEY) };
 
-	assert_message(&mail, HEAD "Content-Type: multipart/alternative; boundary=\"=_3c59cf76e945f0f2e662891a86569264\"\r\n\r\n"
+	assert_message(&mail, HEAD "Content-Type: multipart/alternative;\r\n boundary=\"=_3c59cf76e945f0f2e662891a86569264\"\r\n\r\n"
 	                           "--=_3c59cf76e945f0f2e662891a86569264\r\nContent-Type: text/plain; "
 	                           "charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 	                           "w4l0w6kKLgo=\r\n\r\n"
