@@ -1,9 +1,10 @@
 #include "base/random.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+
+#include "base/cleanup.h"
 
 int random_bytes(void *bytes, size_t n)
 {
@@ -43,6 +44,7 @@ int random_letters(char *ret_text, size_t n)
 
 int random_uuid_hex(char ret_text[UUID_HEX_SIZE])
 {
+	static const char digits[] = "0123456789abcdef";
 	unsigned char bytes[16];
 	int r = random_bytes(bytes, sizeof(bytes));
 
@@ -50,12 +52,22 @@ int random_uuid_hex(char ret_text[UUID_HEX_SIZE])
 		return r;
 	bytes[6] = (bytes[6] & 0x0f) | 0x40;
 	bytes[8] = (bytes[8] & 0x3f) | 0x80;
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		snprintf(ret_text + 2 * i, 3, "%02x", bytes[i]);
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		ret_text[2 * i] = digits[bytes[i] >> 4];
+		ret_text[2 * i + 1] = digits[bytes[i] & 0x0f];
+	}
+	ret_text[2 * sizeof(bytes)] = '\0';
 	return 0;
 }
 
 void uuid_add_dashes(const char hex[UUID_HEX_SIZE], char ret_text[UUID_TEXT_SIZE])
 {
-	snprintf(ret_text, UUID_TEXT_SIZE, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+	static const size_t groups[] = { 8, 4, 4, 4, 12 };
+
+	for (size_t i = 0; i < N_ELEMENTS(groups); i++) {
+		memcpy(ret_text, hex, groups[i]);
+		hex += groups[i];
+		ret_text += groups[i];
+		*ret_text++ = i + 1 < N_ELEMENTS(groups) ? '-' : '\0';
+	}
 }

@@ -13,6 +13,7 @@
 #define REPR_MAX_BYTES 1024 /* for display only: Celery cuts there too */
 #define EMBEDDED       "{\"callbacks\": null, \"errbacks\": null, \"chain\": null, \"chord\": null}"
 #define HOST_NAME_SIZE 65
+#define USUAL_BYTES    1200 /* of a message without its arguments */
 
 /* The end of the JSON text that begins at from: the index behind its closing quote. */
 static size_t text_end(struct str json, size_t from)
@@ -98,15 +99,22 @@ static struct str or_else(struct str given, struct str standard)
 	return given.s ? given : standard;
 }
 
+static void add_key(struct buf *b, const char *key)
+{
+	buf_add_text(b, ", \"");
+	buf_add_text(b, key);
+	buf_add_text(b, "\": ");
+}
+
 static void add_key_str(struct buf *b, const char *key, struct str value)
 {
-	buf_addf(b, ", \"%s\": ", key);
+	add_key(b, key);
 	json_add_str(b, value);
 }
 
 static void add_key_time(struct buf *b, const char *key, struct instant value)
 {
-	buf_addf(b, ", \"%s\": ", key);
+	add_key(b, key);
 	json_add_time(b, value);
 }
 
@@ -185,17 +193,19 @@ int task_message_write(struct buf *b, const struct task_message *message)
 	char hex[UUID_HEX_SIZE], dashed[3][UUID_TEXT_SIZE];
 	struct task_message m = *message;
 
-	for (size_t i = 0; i < N_ELEMENTS(dashed); i++) {
+	for (size_t i = m.id.s ? 1 : 0; i < N_ELEMENTS(dashed); i++) {
 		int r = random_uuid_hex(hex);
 
 		if (r < 0)
 			return r;
 		uuid_add_dashes(hex, dashed[i]);
 	}
-	m.id = or_else(m.id, str_of(dashed[0]));
+	if (!m.id.s)
+		m.id = str_of(dashed[0]);
 	m.args = or_else(m.args, (struct str)STR("[]"));
 	m.kwargs = or_else(m.kwargs, (struct str)STR("{}"));
 	m.queue = or_else(m.queue, (struct str)STR(TASK_QUEUE));
+	buf_reserve(b, USUAL_BYTES + 2 * m.args.len + 2 * m.kwargs.len);
 	add_envelope(b, &m, dashed[1], dashed[2]);
 	return b->failed ? ERR_NOMEM : 0;
 }

@@ -130,7 +130,9 @@ static void begin(struct events *e, struct buf *b, const char *type)
 
 static void add_text(struct buf *b, const char *key, struct str value)
 {
-	buf_addf(b, ", \"%s\": ", key);
+	buf_add_text(b, ", \"");
+	buf_add_text(b, key);
+	buf_add_text(b, "\": ");
 	json_add_str(b, value);
 }
 
