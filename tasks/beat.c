@@ -85,8 +85,8 @@ static int enqueue(struct db_conn *db, const struct beat_entry *entry)
 	const struct outbox_task task = {
 		.name = entry->task,
 		.args = { str_of(entry->args) },
-		.queue = policy ? policy->queue : NULL,
-		.durable = !policy || policy->durable,
+		.queue = policy->queue,
+		.durable = policy->durable,
 		.from_beat = true,
 	};
 
@@ -231,6 +231,8 @@ static int make_plan(struct beat *b, const struct beat_entry *entries, size_t n,
 		p->entry = &entries[b->n];
 		if (cron_parse(str_of(p->entry->cron), &p->cron, &why) < 0)
 			return error_set(err, ERR_INVALID, "%s: %s", p->entry->name, why.text);
+		if (!task_find(str_of(p->entry->task)))
+			return error_set(err, ERR_INVALID, "%s: there is no task %s", p->entry->name, p->entry->task);
 	}
 	return 0;
 }

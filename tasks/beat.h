@@ -18,7 +18,7 @@ struct beat_entry {
 /* The schedule of the program. */
 const struct beat_entry *beat_schedule(size_t *ret_n);
 
-/* entries: NULL: the program's own; they are borrowed. ERR_NOMEM; ERR_INVALID: an expression that is none. */
+/* entries: NULL: the program's own; they are borrowed. ERR_NOMEM; ERR_INVALID: an expression that is none, or no such task. */
 int beat_create(struct db *, const struct beat_entry *entries, size_t n, struct beat **ret_beat, struct error *err);
 
 /* Makes the thread and its connection. ERR_INTERNAL, or as db_connect. */

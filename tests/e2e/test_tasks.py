@@ -1,13 +1,16 @@
 """Background tasks of a running server: run here without Redis, handed to Redis with it, finished or handed back at the end."""
 
 import datetime
+import glob
 import json
+import os
+import re
 import signal
 import time
 
 from lib import outbox, wait
 from lib.database import Database
-from lib.server import Server, run
+from lib.server import ROOT, Server, run
 
 LOCAL = dict(TASKS_LOCAL_WORKERS="2")
 AWAY = 20  # seconds that may pass until something has happened
@@ -238,3 +241,16 @@ def test_beat_of_its_own(new_database, folder, redis_server):
         beat.stop()
     finally:
         beat.kill()
+
+
+def test_each_call_site_names_a_task_that_is_registered():
+    """What is enqueued under a name that nobody has fails for good; the schedule refuses to start (tests/unit/tasks/test_beat.c)."""
+    registered = set(re.findall(r'^TASK\("([^"]+)"', open(os.path.join(ROOT, "tasks", "tasks.def"), encoding="utf-8").read(), re.M))
+    named = {}
+    for folder in ("api", "app", "domain", "realtime", "tasks"):
+        for path in glob.glob(os.path.join(ROOT, folder, "*.[chd]*")):
+            code = re.sub(r"/\*.*?\*/", "", open(path, encoding="utf-8").read(), flags=re.S)
+            for name in re.findall(r'"((?:core\.tasks\w*|egoejo)\.[a-z]\w{3,})"', code):
+                named.setdefault(name, os.path.relpath(path, ROOT))
+    assert len(named) > 10
+    assert {name: path for name, path in named.items() if name not in registered} == {}

@@ -136,7 +136,7 @@ static void test_beat__a_clock_that_jumps(void **state)
 
 static void test_beat__too_long_ago_is_passed_over(void **state)
 {
-	static const struct beat_entry yearly[] = { { "yearly", "core.tasks.x", "0 0 1 1 *", "[]" } };
+	static const struct beat_entry yearly[] = { { "yearly", "core.tasks.check_redis_health", "0 0 1 1 *", "[]" } };
 	struct fixture *f = *state;
 
 	write_rows(f, "INSERT INTO egoejo_beat (name, last_due_at, total_runs) VALUES ('yearly', '2020-01-01 00:00:00', 5)");
@@ -168,7 +168,19 @@ static void test_beat__the_schedule(void **state)
 	assert_int_equal(number(f, "SELECT count(*) FROM egoejo_beat"), 8);
 	for (size_t i = 0; i < n; i++)
 		if (!task_find(str_of(entries[i].task)))
-			print_message("no such task yet: %s\n", entries[i].task);
+			fail_msg("no such task: %s", entries[i].task);
+}
+
+static void test_beat__what_names_no_task_does_not_start(void **state)
+{
+	static const struct beat_entry unknown[] = { { "ghost", "core.tasks.nobody_has_this", "0 * * * *", "[]" } };
+	struct fixture *f = *state;
+	struct beat *beat = NULL;
+	struct error err = { 0 };
+
+	assert_int_equal(beat_create(f->db, unknown, 1, &beat, &err), ERR_INVALID);
+	assert_null(beat);
+	assert_string_equal(err.text, "ghost: there is no task core.tasks.nobody_has_this");
 }
 
 static int begin_beat(void **state)
@@ -193,6 +205,7 @@ int main(void)
 		BEAT_CASE(test_beat__too_long_ago_is_passed_over),
 		BEAT_CASE(test_beat__its_message),
 		BEAT_CASE(test_beat__the_schedule),
+		BEAT_CASE(test_beat__what_names_no_task_does_not_start),
 	};
 
 	return RUN_ON_BOTH(tests);
