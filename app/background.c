@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "resilience/monitor.h"
 #include "resilience/redis.h"
+#include "tasks/alert_now.h"
 #include "tasks/beat.h"
 #include "tasks/redis_watch.h"
 #include "tasks/relay.h"
@@ -52,6 +53,7 @@ static int start_redis_watch(struct background *b, struct error *err)
 		.services = &b->services,
 		.alert_after_us = settings->redis_alert_after_s * US_PER_S,
 		.every_us = settings->redis_check_s * US_PER_S,
+		.send_alert = alert_send_now,
 	};
 	int r = redis_watch_create(&config, &b->redis_watch, err);
 

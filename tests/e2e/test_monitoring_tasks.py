@@ -3,28 +3,36 @@
 import datetime
 import json
 import socket
+import sqlite3
 import subprocess
 
 import pytest
 
 from lib import outbox, wait
-from lib.post_office import PostOffice
 from lib.server import BINARY, environment
+from lib.smtp import SmtpServer
 
 ENOUGH = 30
 TEAM, ADMIN = "team@example.org", "admin@example.org"
 UTC = datetime.timezone.utc
 
 
+class Office(SmtpServer):
+    def to(self, address, word=""):
+        """The subjects and texts of what a person got, whose subject has the word."""
+        found = [mail.message for mail in super().to(address) if word in mail.message["Subject"]]
+        return [(message["Subject"], message.get_body(("plain",)).get_content()) for message in found]
+
+
 @pytest.fixture
 def office():
-    opened = PostOffice()
+    opened = Office()
     yield opened
     opened.close()
 
 
 def watching(office, **settings):
-    return dict(office.settings, NOTIFY_EMAIL=TEAM, ADMINS=f"Ad,{ADMIN}", REDIS_ALERT_AFTER_S=1, REDIS_CHECK_S=3600, REDIS_RETRY_MS=100, **settings)
+    return dict(office.settings(), NOTIFY_EMAIL=TEAM, ADMINS=f"Ad,{ADMIN}", REDIS_ALERT_AFTER_S=1, REDIS_CHECK_S=3600, REDIS_RETRY_MS=100, **settings)
 
 
 def all_usages_down(server):
@@ -97,6 +105,22 @@ def test_an_outage_found_at_the_start_is_told_too(database, start_server, redis_
     redis_server.start()
     start_server(database.url, redis_server, **watching(office))  # another process: the row that was left open is closed
     wait.until(lambda: office.to(TEAM, "répond de nouveau"), ENOUGH, "its end is told")
+
+
+def test_without_the_database_it_is_told_all_the_same(folder, new_database, start_server, redis_server, office):
+    """A file that is held by somebody else: no write gets through, so this process' memory says who has been told."""
+    url = new_database("empty")
+    server = start_server(url, redis_server, **watching(office))
+    with sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=20) as other:
+        other.execute("BEGIN IMMEDIATE")
+        redis_server.kill()
+        all_usages_down(server)
+        wait.until(lambda: len(office.to(ADMIN, "REDIS UNAVAILABLE")) == 3 and office.to(TEAM, "injoignable"), 90, "all are told")
+        assert {event["by"] for event in server.events("redis.told")} == {"memory"}
+        other.execute("ROLLBACK")
+    redis_server.start()
+    wait.until(lambda: office.to(TEAM, "répond de nouveau"), ENOUGH, "the end is told")
+    assert len(office.to(TEAM, "injoignable")) == 1 and "tasks" in "".join(text for _, text in office.to(ADMIN, "REDIS UNAVAILABLE"))
 
 
 def test_a_mail_server_that_hangs_holds_up_neither_requests_nor_the_end(new_database, start_server, redis_server):
