@@ -17,9 +17,10 @@ struct scanner {
 	pthread_t thread;
 	int listener;
 	int port;
-	const char *answer; /* with a NUL of its own after it unless cut; NULL: it hangs until the caller has gone */
-	size_t answer_bytes;
-	size_t stop_after; /* bytes of the file: then it answers and ends the call; 0: at its end */
+	/* what it says to the next call */
+	const char *_Atomic answer; /* with a NUL of its own after it unless cut; NULL: it hangs until the caller has gone */
+	_Atomic size_t answer_bytes;
+	_Atomic size_t stop_after; /* bytes of the file: then it answers and ends the call; 0: at its end */
 	/* what it has seen, of the last call */
 	_Atomic size_t bytes, pieces, largest;
 	_Atomic unsigned sum;

@@ -189,11 +189,11 @@ static void test_http__many_threads_at_once(void **state)
 	struct answerer server;
 	struct waiting waiting[THREADS];
 	pthread_t threads[THREADS];
-	char url[100];
+	char urls[THREADS][100];
 
 	answerer_start(&server, "HTTP/1.1 204 No Content\r\n\r\n");
 	for (int i = 0; i < THREADS; i++) {
-		waiting[i] = (struct waiting){ .request = request_to(server.port, url), .r = 1 };
+		waiting[i] = (struct waiting){ .request = request_to(server.port, urls[i]), .r = 1 };
 		assert_int_equal(pthread_create(&threads[i], NULL, send_and_wait, &waiting[i]), 0);
 	}
 	for (int i = 0; i < THREADS; i++) {
