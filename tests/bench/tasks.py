@@ -75,13 +75,16 @@ class Side:
         ids = self.stock(n)
         self.client.rename("stock", "celery")
         until(lambda: self.process.poll() is not None or self.finished(ids) == n, timeout, "tasks run by " + type(self).__name__)
+        self.wait_idle()
         self.forget(ids)
 
     def finished(self, ids):
         return sum(result is not None for result in self.client.mget([f"celery-task-meta-{one}" for one in ids]))
 
-    def forget(self, ids):
+    def wait_idle(self):
         until(lambda: not self.client.exists("unacked"), 30, "what was taken is acknowledged")
+
+    def forget(self, ids):
         for i in range(0, len(ids), 1000):
             self.client.unlink(*(f"celery-task-meta-{one}" for one in ids[i:i + 1000]))
 
@@ -111,6 +114,7 @@ class Side:
         done = len(ids) - left - held
         if not left or done <= 0:
             fail(f"{type(self).__name__} ran {done} of {len(ids)} tasks in {elapsed:.1f} s: that is no measure")
+        self.wait_idle()  # what was held may be older than what was done
         self.check(ids[:done])
         self.forget(ids)
         return {"rate": done / elapsed, "cpu_us": cpu * 1e6 / done}
