@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "domain/live.h"
+#include "domain/tasks_state.h"
 
 static const struct field usage_shape_list[] = {
 	SHAPE("available", BOOL),
@@ -39,6 +40,20 @@ static const struct field realtime_shape_list[] = {
 };
 static const struct fields realtime_shape = SHAPES(realtime_shape_list);
 
+static const struct field beat_shape_list[] = {
+	SHAPE("status", TEXT, .meaning = "« ok », « late » (une échéance est passée depuis dix minutes sans rien), « never »."),
+	SHAPE("last_due_at", TIME, .flags = FIELD_NULLABLE),
+	SHAPE("compost", TEXT, .meaning = "Le contrôle quotidien : « ok », « error » (aucun compost terminé depuis 8 jours), « off »."),
+};
+static const struct fields beat_shape = SHAPES(beat_shape_list);
+
+static const struct field tasks_shape_list[] = {
+	SHAPE("workers", INT, .flags = FIELD_NULLABLE, .meaning = "Ceux qui ont répondu ; null sans Redis, ou tant qu'il ne répond pas."),
+	SHAPE("local_workers", INT),
+	SHAPE("beat", OBJECT, .of = &beat_shape),
+};
+static const struct fields tasks_shape = SHAPES(tasks_shape_list);
+
 static const struct field health_shape_list[] = {
 	SHAPE("status", TEXT),
 	SHAPE("database", TEXT),
@@ -47,6 +62,7 @@ static const struct field health_shape_list[] = {
 	SHAPE("redis", MAP, .each = EACH(OBJECT, .of = &usage_shape)),
 	SHAPE("degraded", BOOL),
 	SHAPE("realtime", OBJECT, .of = &realtime_shape, .flags = FIELD_OPTIONAL),
+	SHAPE("tasks", OBJECT, .of = &tasks_shape, .flags = FIELD_OPTIONAL),
 };
 const struct fields health_shape = SHAPES(health_shape_list);
 
@@ -94,6 +110,18 @@ static void add_realtime(struct buf *b, const struct live *live)
 	         s.bus);
 }
 
+static void add_tasks(struct buf *b, const struct tasks_watcher *tasks)
+{
+	struct tasks_state s;
+
+	tasks->state(tasks->arg, &s);
+	buf_add_text(b, ",\"tasks\":{\"workers\":");
+	json_add_int(b, s.workers);
+	buf_addf(b, ",\"local_workers\":%lld,\"beat\":{\"status\":\"%s\",\"last_due_at\":", (long long)s.local_workers, s.beat);
+	json_add_time(b, s.beat_due);
+	buf_addf(b, ",\"compost\":\"%s\"}}", s.compost);
+}
+
 static bool database_answers(struct request *req)
 {
 	return req->worker->db && db_ping(req->worker->db) == 0;
@@ -122,6 +150,8 @@ void health_show(struct request *req)
 	buf_addf(&b, "},\"degraded\":%s", degraded ? "true" : "false");
 	if (req->worker->context->live && req->worker->context->live->state)
 		add_realtime(&b, req->worker->context->live);
+	if (req->worker->context->tasks)
+		add_tasks(&b, req->worker->context->tasks);
 	buf_add_char(&b, '}');
 	reply_json_take(req, connected ? 200 : 503, &b);
 }

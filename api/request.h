@@ -23,6 +23,7 @@
 
 struct account;
 struct live;
+struct tasks_watcher;
 struct measures;
 struct resource;
 struct route;
@@ -41,6 +42,7 @@ struct api_context {
 	struct measures *measures;                     /* domain/measures.h */
 	const struct live *live;                       /* who tells sockets: domain/live.h; NULL: nobody */
 	const struct semantic_embedder *embedder;      /* domain/semantic.h; NULL: searches have no vector */
+	const struct tasks_watcher *tasks;             /* how background tasks are: domain/tasks_state.h; NULL: nobody knows */
 	const struct site *site;                       /* what is derived from the settings at start: api/site.h */
 	const struct openapi *openapi;                 /* the API's document: api/openapi.h */
 	bool (*ready)(void *arg, struct buf *verbose); /* /readyz; verbose may be NULL, else gets "[+]name ok" lines */

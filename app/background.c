@@ -1,3 +1,4 @@
+/* Made and taken down by the main thread; each part has threads of its own, which look after themselves. */
 #include "app/background.h"
 
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "resilience/redis.h"
 #include "tasks/alert_now.h"
 #include "tasks/beat.h"
+#include "tasks/pulse.h"
 #include "tasks/redis_watch.h"
 #include "tasks/relay.h"
 
@@ -23,6 +25,7 @@ struct background {
 	struct relay *relay;
 	struct redis_watch *redis_watch;
 	struct beat *beat;
+	struct pulse *pulse;
 	struct monitor *database;
 };
 
@@ -89,6 +92,20 @@ int background_start_beat(struct background *b, struct error *err)
 	return r < 0 ? r : beat_start(b->beat, err);
 }
 
+int background_start_pulse(struct background *b, struct error *err)
+{
+	int r = pulse_create(&b->services, &b->pulse, err);
+
+	return r < 0 ? r : pulse_start(b->pulse, err);
+}
+
+void background_tasks_state(void *background, struct tasks_state *ret_state)
+{
+	const struct background *b = background;
+
+	pulse_state(b->pulse, ret_state);
+}
+
 static void look_after(void *arg)
 {
 	struct background *b = arg;
@@ -128,6 +145,7 @@ bool background_destroy(struct background *b)
 		return true;
 	if (relay_destroy(b->relay) > 0)
 		return false;
+	pulse_destroy(b->pulse);
 	redis_watch_destroy(b->redis_watch);
 	beat_destroy(b->beat);
 	monitor_destroy(b->database);
@@ -142,5 +160,7 @@ bool background_alive(const struct background *b, struct buf *verbose)
 	bool watch = probe_add_check(verbose, "redis-watch", redis_watch_pulse_age_us(b->redis_watch) < WATCH_STUCK_US);
 	bool beat = !b->beat || probe_add_check(verbose, "beat", beat_pulse_age_us(b->beat) < BEAT_STUCK_US);
 
-	return relay && workers && watch && beat;
+	bool pulse = !b->pulse || probe_add_check(verbose, "tasks-pulse", pulse_age_us(b->pulse) < BEAT_STUCK_US);
+
+	return relay && workers && watch && beat && pulse;
 }

@@ -5,6 +5,7 @@
 #ifndef APP_BACKGROUND_H
 #define APP_BACKGROUND_H
 
+#include "domain/tasks_state.h"
 #include "tasks/task.h"
 
 struct background;
@@ -17,6 +18,12 @@ bool background_beats_here(const struct task_services *);
 
 /* Starts beat too. Errors as beat_start. */
 int background_start_beat(struct background *, struct error *err);
+
+/* Starts the pulse of the tasks (tasks/pulse.h), for processes that tell of it. Errors as pulse_create. */
+int background_start_pulse(struct background *, struct error *err);
+
+/* What the pulse found last; after background_start_pulse. background is a struct background. Any thread. */
+void background_tasks_state(void *background, struct tasks_state *ret_state);
 
 /* Looks after the database (db_probe) and the log on a thread of its own, for processes that have no other that does. ERR_INTERNAL. */
 int background_watch_database(struct background *, struct error *err);

@@ -41,6 +41,7 @@ struct service {
 	struct measures *measures;
 	struct hub *hub;
 	struct live live;
+	struct tasks_watcher tasks;
 	struct background *background;
 	struct monitor *database_monitor;
 	struct monitor *housekeeping;
@@ -115,9 +116,8 @@ static int check_schema(struct service *s, struct error *err)
 {
 	CLEANUP(buf_finish) struct buf differences = BUF_EMPTY;
 	enum schema_state state = SCHEMA_EMPTY;
-	int r;
+	int r = command_inspect_schema(s->db, &state, &differences, err);
 
-	r = command_inspect_schema(s->db, &state, &differences, err);
 	if (r < 0)
 		return r;
 	if (may_serve(state, db_read_only(s->db)))
@@ -130,9 +130,8 @@ static int migrate_schema(struct service *s, struct error *err)
 {
 	CLEANUP(buf_finish) struct buf differences = BUF_EMPTY;
 	enum schema_state before = SCHEMA_CURRENT;
-	int r;
+	int r = command_migrate_schema(s->db, &before, &differences, err);
 
-	r = command_migrate_schema(s->db, &before, &differences, err);
 	if (r == ERR_SCHEMA) {
 		log_differences(buf_view(&differences));
 		return refuse_schema(s, SCHEMA_FOREIGN, err);
@@ -160,9 +159,8 @@ static void note_database(void *arg, bool available)
 
 static int start_database(struct service *s, struct error *err)
 {
-	int r;
+	int r = command_open_database(s->settings, s->settings->migrate_on_start, &s->db, err);
 
-	r = command_open_database(s->settings, s->settings->migrate_on_start, &s->db, err);
 	if (r < 0)
 		return r;
 	db_watch(s->db, note_database, s);
@@ -280,9 +278,11 @@ static int start_hub(struct service *s, struct error *err)
 static int start_background(struct service *s, struct error *err)
 {
 	const struct task_services services = { .settings = s->settings, .db = s->db, .cache = s->cache, .redis = s->redis };
-	int r;
+	int r = background_start(&services, &s->background, err);
 
-	r = background_start(&services, &s->background, err);
+	if (r >= 0)
+		r = background_start_pulse(s->background, err);
+	s->tasks = (struct tasks_watcher){ background_tasks_state, s->background };
 	return r < 0 || !background_beats_here(&services) ? r : background_start_beat(s->background, err);
 }
 
@@ -299,6 +299,7 @@ static int start_server(struct service *s, struct error *err)
 		.throttle = s->throttle,
 		.measures = s->measures,
 		.live = &s->live,
+		.tasks = &s->tasks,
 		.embedder = &s->query_embedder.embedder,
 		.site = s->site,
 		.openapi = s->openapi,

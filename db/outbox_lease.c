@@ -238,6 +238,7 @@ int outbox_figures(struct db_conn *db, struct arena *arena, struct outbox_figure
 		DB_COLUMN(struct outbox_figures, dead, INT, "(SELECT count(*) FROM egoejo_outbox WHERE state = 'dead')"),
 		DB_COLUMN(struct outbox_figures, oldest_due, TIME,
 		          "(SELECT min(due_at) FROM egoejo_outbox WHERE state = 'new' AND due_at <= $1)"),
+		DB_COLUMN(struct outbox_figures, oldest_sent, TIME, "(SELECT min(sent_at) FROM egoejo_outbox WHERE state = 'sent')"),
 	};
 	static const struct db_row row = DB_ROW(struct outbox_figures, columns);
 	static const struct db_statement sql = { "SELECT $cols", &row };

@@ -98,7 +98,8 @@ int outbox_send_again(struct db_conn *, struct str ids, struct str error);
 
 struct outbox_figures {
 	int64_t waiting, sent, dead;
-	struct instant oldest_due; /* of those that are due and still waiting; NULL_TIME: none */
+	struct instant oldest_due;  /* of those that are due and still waiting; NULL_TIME: none */
+	struct instant oldest_sent; /* of those that are sent; NULL_TIME: none */
 };
 
 int outbox_figures(struct db_conn *, struct arena *, struct outbox_figures *ret_figures);

@@ -24,4 +24,7 @@ void control_destroy(struct control *);
  */
 int control_ask(struct redis *, const char *method, struct buf *ret_replies, size_t *ret_n, struct error *err);
 
+/* How many workers answer a ping within a second; at once when none is connected, or all have answered. Errors as control_ask. */
+int control_count_workers(struct redis *, int64_t *ret_n);
+
 #endif

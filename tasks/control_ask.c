@@ -19,6 +19,7 @@ struct asking {
 	char oid[UUID_TEXT_SIZE];
 	char list[UUID_TEXT_SIZE + sizeof("." REPLY_PIDBOX)];
 	char member[2 * UUID_TEXT_SIZE + 64];
+	int64_t listeners; /* whom the question has reached: workers that are connected */
 };
 
 static int call(struct asking *a, const struct redis_command *commands, size_t n, struct redis_reply **replies)
@@ -48,6 +49,7 @@ static int publish(struct asking *a, const char *method, struct error *err)
 	         (const struct redis_command[]){ REDIS_COMMAND(STR("SADD"), STR(BINDING REPLY_PIDBOX), str_of(a->member)),
 	                                         REDIS_COMMAND(STR("PUBLISH"), str_of(channel), buf_view(&envelope)) },
 	         2, replies);
+	a->listeners = r < 0 ? 0 : redis_reply_int(replies[1]);
 	redis_replies_free(replies, 2);
 	return r < 0 ? error_set(err, r, "the broker does not answer") : 0;
 }
@@ -73,13 +75,14 @@ static int add_answer(struct str text, struct buf *b, size_t *io_n)
 	return b->failed ? ERR_NOMEM : 0;
 }
 
-static int collect(struct asking *a, struct buf *b, size_t *ret_n)
+/* Until a second has passed, or so many have answered. */
+static int collect(struct asking *a, size_t enough, struct buf *b, size_t *ret_n)
 {
 	const struct redis_command pop = REDIS_COMMAND(STR("RPOP"), str_of(a->list));
 	int64_t until_us = clock_monotonic_us() + WAIT_US;
 	int r = 0;
 
-	while (r == 0 && clock_monotonic_us() < until_us) {
+	while (r == 0 && *ret_n < enough && clock_monotonic_us() < until_us) {
 		struct redis_reply *reply;
 
 		r = call(a, &pop, 1, &reply);
@@ -105,22 +108,44 @@ static void tidy(struct asking *a)
 	redis_replies_free(replies, 2);
 }
 
-int control_ask(struct redis *redis, const char *method, struct buf *ret_replies, size_t *ret_n, struct error *err)
+/* Gives the question a mailbox for its answers, and asks. */
+static int begin(struct asking *a, const char *method, struct error *err)
 {
-	struct asking a = { .redis = redis };
 	char hex[UUID_HEX_SIZE];
 	int r = random_uuid_hex(hex);
 
 	if (r < 0)
 		return error_set(err, r, "no random bytes");
-	uuid_add_dashes(hex, a.oid);
-	snprintf(a.list, sizeof(a.list), "%s." REPLY_PIDBOX, a.oid);
-	snprintf(a.member, sizeof(a.member), "%s" SEPARATOR SEPARATOR "%s", a.oid, a.list);
-	*ret_n = 0;
-	r = publish(&a, method, err);
+	uuid_add_dashes(hex, a->oid);
+	snprintf(a->list, sizeof(a->list), "%s." REPLY_PIDBOX, a->oid);
+	snprintf(a->member, sizeof(a->member), "%s" SEPARATOR SEPARATOR "%s", a->oid, a->list);
+	return publish(a, method, err);
+}
+
+int control_count_workers(struct redis *redis, int64_t *ret_n)
+{
+	CLEANUP(buf_finish) struct buf replies = BUF_EMPTY;
+	struct asking a = { .redis = redis };
+	size_t n = 0;
+	int r = begin(&a, "ping", NULL);
+
 	if (r < 0)
 		return r;
-	r = collect(&a, ret_replies, ret_n);
+	r = collect(&a, (size_t)a.listeners, &replies, &n);
+	tidy(&a);
+	*ret_n = (int64_t)n;
+	return r;
+}
+
+int control_ask(struct redis *redis, const char *method, struct buf *ret_replies, size_t *ret_n, struct error *err)
+{
+	struct asking a = { .redis = redis };
+	int r = begin(&a, method, err);
+
+	*ret_n = 0;
+	if (r < 0)
+		return r;
+	r = collect(&a, SIZE_MAX, ret_replies, ret_n);
 	tidy(&a);
 	buf_add_text(ret_replies, *ret_n ? "}\n" : "{}\n");
 	return r < 0 ? error_set(err, r, "the broker does not answer") : 0;

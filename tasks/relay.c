@@ -33,6 +33,8 @@ static void make_metrics(struct relay *r)
 	r->push_errors = metric_series(METRIC_TASKS_RELAY_ERRORS, "");
 	r->resent = metric_series(METRIC_TASKS_RESENT, "");
 	r->oldest = metric_series(METRIC_TASKS_OUTBOX_AGE, "");
+	r->oldest_sent = metric_series(METRIC_TASKS_SENT_AGE, "");
+	r->unacked = metric_series(METRIC_TASKS_UNACKED, "");
 	r->queue = metric_series(METRIC_TASKS_QUEUE, "queue=\"celery\"");
 	for (size_t i = 0; i < N_ELEMENTS(states); i++)
 		r->rows[i] = metric_seriesf(METRIC_TASKS_OUTBOX, "state=\"%s\"", states[i]);

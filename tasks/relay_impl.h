@@ -27,7 +27,7 @@ struct relay {
 	int64_t settle_after; /* id: where the next round of settling begins */
 	struct log_limit push_log;
 	struct metric *to_redis, *to_local, *push_errors, *resent;
-	struct metric *rows[3], *oldest, *queue;
+	struct metric *rows[3], *oldest, *oldest_sent, *queue, *unacked;
 	/* of all */
 	_Atomic int64_t pulse_us, turns;
 	pthread_t thread;

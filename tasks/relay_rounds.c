@@ -276,8 +276,8 @@ static void count_lists(struct relay *r)
 {
 	char names[4][PUSH_KEY_SIZE];
 	struct str words[4][2];
-	struct redis_command commands[4];
-	struct redis_reply *replies[4];
+	struct redis_command commands[5] = { [4] = REDIS_COMMAND(STR("HLEN"), STR("unacked")) };
+	struct redis_reply *replies[5];
 	int64_t n = 0;
 
 	for (int i = 0; i < 4; i++) {
@@ -286,12 +286,18 @@ static void count_lists(struct relay *r)
 		words[i][1] = str_of(names[i]);
 		commands[i] = (struct redis_command){ words[i], 2 };
 	}
-	if (redis_call(r->config.services->redis, REDIS_TASKS, NULL, "llen", commands, 4, replies) < 0)
+	if (redis_call(r->config.services->redis, REDIS_TASKS, NULL, "llen", commands, 5, replies) < 0)
 		return;
 	for (int i = 0; i < 4; i++)
 		n += redis_reply_int(replies[i]);
-	redis_replies_free(replies, 4);
+	metric_set(r->unacked, redis_reply_int(replies[4]));
+	redis_replies_free(replies, 5);
 	metric_set(r->queue, n);
+}
+
+static int64_t age_us(struct instant since)
+{
+	return since.us == NULL_TIME.us ? 0 : clock_now().us - since.us;
 }
 
 static void tell_figures(struct relay *r)
@@ -307,7 +313,8 @@ static void tell_figures(struct relay *r)
 	metric_set(r->rows[0], f.waiting);
 	metric_set(r->rows[1], f.sent);
 	metric_set(r->rows[2], f.dead);
-	metric_set(r->oldest, f.oldest_due.us == NULL_TIME.us ? 0 : clock_now().us - f.oldest_due.us);
+	metric_set(r->oldest, age_us(f.oldest_due));
+	metric_set(r->oldest_sent, age_us(f.oldest_sent));
 	if (may_push(r))
 		count_lists(r);
 }

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -182,3 +183,46 @@ def test_a_worker_that_is_asked_by_a_python_beat_answers(database, start_worker,
     worker.wait_event("task.succeeded", timeout=ENOUGH, id=task_id)
     stored = json.loads(redis_server.client(2).get(f"celery-task-meta-{task_id}"))
     assert stored["result"] == {"status": "ok", "message": "Redis est disponible.", "backend": "RedisCache"}
+
+
+# --- /health ---
+
+
+def tasks_of(server):
+    return server.get("/health").json["tasks"]
+
+
+def test_health_tells_of_beat_and_compost(database, start_server):
+    database.execute("INSERT INTO egoejo_beat (name, last_due_at, total_runs) VALUES ('check-redis-health', %s, 1)",
+                     datetime.datetime(2026, 1, 1, 5, tzinfo=UTC))
+    server = start_server(database.url, TASKS_LOCAL_WORKERS=3, ENABLE_SAKA="True", SAKA_COMPOST_ENABLED="True")
+    wait.until(lambda: tasks_of(server)["beat"]["status"] == "late", ENOUGH, "nobody keeps the schedule")
+    assert tasks_of(server) == {"workers": None, "local_workers": 3,
+                                "beat": {"status": "late", "last_due_at": "2026-01-01T05:00:00+00:00", "compost": "error"}}
+    assert server.metrics()["egoejo_beat_overdue_seconds"] > 3600
+    assert server.get("/health").json["status"] == "ok"
+
+
+def test_health_counts_the_workers_that_answer(database, start_server, start_worker, redis_server):
+    worker = start_worker(redis_server, "-n", "one@here", database=database.url)
+    server = start_server(database.url, redis_server)
+    wait.until(lambda: tasks_of(server)["workers"] == 1, 2 * ENOUGH, "it is seen")
+    assert server.metrics()["egoejo_tasks_workers"] == 1
+    worker.signal(signal.SIGSTOP)
+    wait.until(lambda: tasks_of(server)["workers"] == 0, 2 * ENOUGH, "one that hangs is none")
+    worker.signal(signal.SIGCONT)
+    wait.until(lambda: tasks_of(server)["workers"] == 1, 2 * ENOUGH, "it is back")
+    worker.stop()
+    wait.until(lambda: tasks_of(server)["workers"] == 0, 2 * ENOUGH, "it is gone")
+    redis_server.kill()
+    wait.until(lambda: tasks_of(server)["workers"] is None, 2 * ENOUGH, "nobody can be asked")
+
+
+def test_what_redis_holds_is_measured(database, start_server, start_worker, redis_server):
+    server = start_server(database.url, redis_server)
+    outbox.put(database, "interop.sleep", 3600, durable=True)
+    wait.until(lambda: server.metrics().get("egoejo_tasks_sent_oldest_seconds", 0) > 0, ENOUGH, "it was sent a while ago")
+    assert server.metrics()['egoejo_tasks_queue{queue="celery"}'] <= 1
+    worker = start_worker(redis_server, "-c", "1", database=database.url)
+    wait.until(lambda: server.metrics()["egoejo_tasks_unacked"] == 1, ENOUGH, "a worker holds it")
+    worker.kill()
