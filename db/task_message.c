@@ -167,10 +167,12 @@ static void add_headers(struct buf *b, const struct task_message *m)
 /* What is left until it expires, in milliseconds; Celery says it there too, for brokers that look at it. */
 static void add_expiration(struct buf *b, struct instant expires)
 {
-	int64_t left_us = expires.us - clock_now().us;
+	int64_t left_us;
 
-	if (expires.us != NULL_TIME.us)
-		buf_addf(b, "\"expiration\": \"%lld\", ", left_us > 0 ? (long long)(left_us / US_PER_MS) : 0LL);
+	if (expires.us == NULL_TIME.us)
+		return;
+	left_us = expires.us - clock_now().us;
+	buf_addf(b, "\"expiration\": \"%lld\", ", left_us > 0 ? (long long)(left_us / US_PER_MS) : 0LL);
 }
 
 static void add_envelope(struct buf *b, const struct task_message *m, const char *reply_to, const char *tag)
