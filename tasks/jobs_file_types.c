@@ -38,6 +38,13 @@ static int find_type(struct validation *v, int fd, struct error *err)
 }
 
 /* A type that ends in a slash is what others begin with. */
+static bool is_of(const char *type, struct str allowed)
+{
+	bool is_prefix = allowed.len && allowed.s[allowed.len - 1] == '/';
+
+	return str_is(allowed, type) || (is_prefix && strncmp(type, allowed.s, allowed.len) == 0);
+}
+
 static bool is_allowed(const char *type, const json_t *allowed)
 {
 	const json_t *one;
@@ -47,10 +54,7 @@ static bool is_allowed(const char *type, const json_t *allowed)
 		return true;
 	json_array_foreach(allowed, i, one)
 	{
-		const char *text = json_string_value(one);
-		size_t n = text ? strlen(text) : 0;
-
-		if (n && (strcmp(text, type) == 0 || (text[n - 1] == '/' && strncmp(text, type, n) == 0)))
+		if (json_is_string(one) && is_of(type, (struct str){ json_string_value(one), json_string_length(one) }))
 			return true;
 	}
 	return false;
@@ -110,7 +114,10 @@ static enum task_outcome end_validation(struct validation *v)
 
 enum task_outcome validate_file_type(struct task_run *run)
 {
-	struct validation v = { .run = run, .path = task_text(run, "file_path"), .allowed = task_value(run, "allowed_types") };
+	struct validation v = { .run = run,
+		                .path = task_text(run, "file_path"),
+		                .type = "application/octet-stream",
+		                .allowed = task_value(run, "allowed_types") };
 	int fd CLEANUP(cleanup_close) = -1;
 	struct error err = { 0 };
 	int r;

@@ -69,7 +69,8 @@ static inline void *scanner_run(void *arg)
 	while ((fd = accept(s->listener, NULL, NULL)) >= 0) {
 		char byte;
 
-		s->bytes = s->pieces = s->largest = s->sum = 0;
+		s->bytes = s->pieces = s->largest = 0;
+		s->sum = 0;
 		s->began_well = s->ended_well = false;
 		scanner_take_file(s, fd);
 		if (s->answer)
