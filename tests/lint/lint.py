@@ -10,7 +10,7 @@ import re
 import sys
 
 # A folder includes itself and those of lower rank.
-RANK = {"app": 5, "api": 4, "realtime": 4, "tasks": 4, "domain": 3, "cache": 2, "db": 2, "resilience": 1, "base": 0}
+RANK = {"app": 5, "image": 4, "api": 4, "realtime": 4, "tasks": 4, "domain": 3, "cache": 2, "db": 2, "resilience": 1, "base": 0}
 PRODUCT = tuple(RANK)
 LOGGING = ("app", "api", "realtime", "tasks", "resilience")
 
@@ -33,6 +33,7 @@ LIBRARIES = {
     "utf8proc.h": ("domain", "api"),
     "jansson.h": ("domain", "api", "realtime", "tasks"),
     "magic.h": ("domain",),
+    "gd.h": ("image",),
 }
 
 SQL = re.compile(r'"\s*(SELECT\s+[\w$(*]|INSERT\s+INTO\b|UPDATE\s+\w+\s+SET\b|DELETE\s+FROM\b|(CREATE|ALTER|DROP)\s+(TABLE|INDEX)\b|PRAGMA\s|BEGIN\s+IMMEDIATE|SAVEPOINT\b)')
