@@ -71,7 +71,6 @@ static bool answer_alive(void *arg, struct buf *verbose)
 	bool database = probe_add_check(verbose, "database-monitor", monitor_pulse_age_us(s->database_monitor) < STUCK_US);
 	bool measures = probe_add_check(verbose, "measures", measures_pulse_age_us(s->measures) < STUCK_US);
 	bool house = probe_add_check(verbose, "housekeeping", monitor_pulse_age_us(s->housekeeping) < STUCK_US);
-
 	bool hub = probe_add_check(verbose, "hub", hub_pulse_age_us(s->hub) < STUCK_US);
 	bool background = background_alive(s->background, verbose);
 
