@@ -18,7 +18,9 @@ static int start(struct parts *p, struct error *err)
 {
 	int r = parts_start(p, err);
 
-	return r < 0 ? r : background_start_beat(p->background, err);
+	if (r >= 0)
+		r = background_start_beat(p->background, err);
+	return r < 0 ? r : parts_start_probes(p, NULL, NULL, err);
 }
 
 static void wait_for_signal(const struct parts *p, int fd)

@@ -52,8 +52,40 @@ int parts_start(struct parts *p, struct error *err)
 	return r < 0 ? r : background_watch_database(p->background, err);
 }
 
+static bool is_alive(void *arg, struct buf *verbose)
+{
+	const struct parts *p = arg;
+	bool background = background_alive(p->background, verbose);
+
+	return (!p->alive || p->alive(p->alive_arg, verbose)) && background;
+}
+
+static bool is_ready(void *arg, struct buf *verbose)
+{
+	const struct parts *p = arg;
+
+	return probe_add_check(verbose, "database", db_available(p->db));
+}
+
+int parts_start_probes(struct parts *p, bool (*alive)(void *arg, struct buf *verbose), void *arg, struct error *err)
+{
+	const struct probes_config config = { .settings = p->settings, .alive = is_alive, .ready = is_ready, .arg = p };
+	int r;
+
+	if (p->settings->probe_port < 0)
+		return 0;
+	p->alive = alive;
+	p->alive_arg = arg;
+	r = probes_create(&config, &p->probes, err);
+	if (r >= 0)
+		log_write(LOG_INFO, "app", "probes.listening", LOG_FIELDS(LOG_INT("port", probes_port(p->probes))),
+		          "probes are answered on port %d", probes_port(p->probes));
+	return r;
+}
+
 void parts_drain(struct parts *p, int64_t deadline_us)
 {
+	probes_destroy(TAKE(p->probes));
 	if (p->background)
 		background_drain(p->background, deadline_us);
 }

@@ -5,6 +5,7 @@
 #ifndef APP_PARTS_H
 #define APP_PARTS_H
 
+#include "api/probes.h"
 #include "app/background.h"
 
 struct parts {
@@ -14,10 +15,19 @@ struct parts {
 	struct cache *cache;
 	struct task_services services;
 	struct background *background;
+	struct probes *probes;                         /* NULL: none are wanted */
+	bool (*alive)(void *arg, struct buf *verbose); /* of the command; of probes */
+	void *alive_arg;
 };
 
 /* Makes and starts them on zeroed memory with settings; what failed half-way is for parts_destroy. Errors are those of the part. */
 int parts_start(struct parts *, struct error *err);
+
+/*
+ * Answers probes on PROBE_PORT, if there is one, until parts_drain: alive (of the probes' thread, with arg; NULL is fine) says whether what
+ * the command has besides the parts is well. Errors as probes_create.
+ */
+int parts_start_probes(struct parts *, bool (*alive)(void *arg, struct buf *verbose), void *arg, struct error *err);
 
 /* As background_drain and background_finish, when there is one. */
 void parts_drain(struct parts *, int64_t deadline_us);

@@ -90,9 +90,21 @@ static int start_worker(struct process *p, struct error *err)
 	return worker_create(&config, &p->worker, err);
 }
 
+static bool is_alive(void *arg, struct buf *verbose)
+{
+	const struct process *p = arg;
+
+	return probe_add_check(verbose, "worker", worker_pulse_age_us(p->worker) < STUCK_US);
+}
+
+static int start_probes(struct process *p, struct error *err)
+{
+	return parts_start_probes(&p->parts, is_alive, p, err);
+}
+
 static int start_all(struct process *p, struct error *err)
 {
-	int (*const steps[])(struct process *, struct error *) = { start_parts, start_worker };
+	int (*const steps[])(struct process *, struct error *) = { start_parts, start_worker, start_probes };
 	int r = 0;
 
 	p->changed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -10,7 +10,8 @@ import subprocess
 import pytest
 
 from lib import outbox, wait
-from lib.server import BINARY, environment
+from lib.http import Client
+from lib.server import BINARY, Server, environment, run
 from lib.smtp import SmtpServer
 
 ENOUGH = 30
@@ -183,6 +184,47 @@ def test_a_worker_that_is_asked_by_a_python_beat_answers(database, start_worker,
     worker.wait_event("task.succeeded", timeout=ENOUGH, id=task_id)
     stored = json.loads(redis_server.client(2).get(f"celery-task-meta-{task_id}"))
     assert stored["result"] == {"status": "ok", "message": "Redis est disponible.", "backend": "RedisCache"}
+
+
+# --- the probes of a process that serves nothing else ---
+
+
+def ask(process, path, headers=None):
+    port = process.wait_event("probes.listening", ENOUGH)["port"]
+    return Client(port).request("GET", path, headers)
+
+
+def test_a_worker_answers_probes_and_tells_of_its_runs(database, start_worker, redis_server):
+    worker = start_worker(redis_server, database=database.url, PROBE_PORT=0, METRICS_TOKEN="a-token-for-metrics")
+    outbox.put(database, "interop.add", 1, 2)
+    worker.wait_event("task.succeeded", timeout=ENOUGH)
+    shown = ask(worker, "/metrics")
+    assert shown.status == 200 and shown.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert 'egoejo_task_runs_total{task="interop.add",state="succeeded"} 1' in shown.text
+    assert ask(worker, "/livez").text == "ok\n" and ask(worker, "/readyz").text == "ok\n"
+    assert {"[+]worker ok", "[+]relay ok", "[+]redis-watch ok"} <= set(ask(worker, "/livez?verbose").text.splitlines())
+    assert ask(worker, "/api/projets/").status == 404 and ask(worker, "/").status == 404
+    for headers, status in (({"X-Forwarded-For": "8.8.8.8"}, 404), ({"X-Forwarded-For": "8.8.8.8", "Authorization": "Bearer wrong"}, 404),
+                            ({"X-Forwarded-For": "8.8.8.8", "Authorization": "Bearer a-token-for-metrics"}, 200)):
+        assert ask(worker, "/metrics", headers).status == status
+    port = worker.events("probes.listening")[0]["port"]
+    refused = Client(port).request("POST", "/livez", {}, b"x" * 1000)
+    assert refused.status == 405 and refused.headers["Allow"] == "GET, HEAD"
+    assert run("healthcheck", PORT=port).returncode == 0
+    worker.stop()
+    assert run("healthcheck", PORT=port).returncode == 1
+
+
+def test_beat_answers_probes_too(database, folder):
+    beat = Server(folder, dict(DATABASE_URL=database.url, PROBE_PORT=0), command=("beat",))
+    assert "[+]beat ok" in ask(beat, "/livez?verbose").text
+    beat.stop()
+
+
+def test_a_port_that_somebody_has_stops_the_start(database, folder):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run("beat", DATABASE_URL=database.url, PROBE_PORT=taken.getsockname()[1])
+        assert done.returncode != 0 and str(taken.getsockname()[1]) in done.stderr
 
 
 # --- /health ---
