@@ -16,7 +16,7 @@ import yaml
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from lib import wait
+from lib import outbox, wait
 from lib.chat import Chat, hear, hear_pong
 from lib.database import Database
 from lib.net import answers, free_port
@@ -58,6 +58,51 @@ def test_the_figures_of_sockets_are_all_watched_and_have_the_labels_that_are_ask
             assert re.search(rf"^{name}{{[^}}]*{label}", shown, re.M), (name, label)
     shown = {name for name in re.findall(r"^# TYPE (egoejo_websocket_\w+)", shown, re.M)}
     assert len(shown) > 10 and shown <= {name for text in expressions() for name in re.findall(r"egoejo_\w+", text)} | {"egoejo_websocket_queue_bytes_max"}
+
+
+def test_the_figures_of_tasks_are_all_watched_and_have_the_labels_that_are_asked_for(database, start_server, start_worker, redis_server):
+    """Each is in the dashboard or has an alert; what is asked for by label comes from a server that has done all of it."""
+    mine = re.compile(r"egoejo_(?:tasks?|beat)_\w+")
+    all_of_them = {name for name in known_series() if mine.fullmatch(name) and not name.endswith(("_count", "_sum"))} - {"egoejo_task_seconds"}
+    watched = {name for text in expressions() for name in mine.findall(text)}
+    assert all_of_them - watched == {"egoejo_beat_total", "egoejo_tasks_sync_total"}  # events: the log has a line for each
+    server = start_server(database.url, redis_server, TASKS_LOCAL_WORKERS=2, BEAT="on")
+    redis_server.kill()
+    server.wait_event("redis.unavailable", usage="tasks")
+    outbox.put(database, "interop.add", 1)
+    server.wait_event("task.failed", timeout=30)
+    redis_server.start()
+    server.wait_event("redis.available", timeout=30, usage="tasks")
+    wait.until(lambda: "egoejo_tasks_queue{" in server.get("/metrics").text, 30, "Redis is measured")
+    shown = server.get("/metrics").text
+    for text in expressions():
+        for name, label in re.findall(r'(egoejo_(?:tasks?|beat)_\w+)\{(\w+="\w+")\}', text):
+            assert re.search(rf"^{name}{{[^}}]*{label}", shown, re.M), (name, label)
+        for name, labels in re.findall(r"by \(([\w, ]+)\) \((?:rate|increase)?\(?(egoejo_(?:tasks?|beat)_\w+)", text):
+            for label in set(name.split(", ")) - {"instance", "le"}:
+                assert re.search(rf'^{labels}{{[^}}]*{label}="', shown, re.M), (labels, label)
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not there")
+def test_the_rules_are_prometheus_rules():
+    done = subprocess.run(["promtool", "check", "rules", os.path.join(ROOT, "deploy", "egoejo.rules.yml")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_rules_have_what_a_rule_needs():
+    (group,) = yaml.safe_load(read("deploy", "egoejo.rules.yml"))["groups"]
+    names = [rule["alert"] for rule in group["rules"]]
+    assert len(names) > 20 and len(set(names)) == len(names)
+    for rule in group["rules"]:
+        assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"} and rule["labels"]["severity"] in ("critical", "warning")
+        assert set(rule["annotations"]) == {"summary", "description"} and rule["expr"].count("(") == rule["expr"].count(")")
+        assert re.fullmatch(r"\d+[smh]", rule.get("for", "1m"))
+
+
+def test_panels_of_the_dashboard_do_not_overlap():
+    panels = json.loads(read("deploy", "grafana-dashboard.json"))["panels"]
+    places = {(p["gridPos"]["x"], p["gridPos"]["y"]) for p in panels}
+    assert len(places) == len(panels) == len({p["id"] for p in panels}) == len({p["title"] for p in panels})
 
 
 def test_the_image_is_built_with_what_dev_builds_with():
