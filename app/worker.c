@@ -166,12 +166,12 @@ static bool finish(struct process *p)
 static bool destroy(struct process *p, bool at_once)
 {
 	int64_t grace_us = at_once ? 0 : p->parts.settings->shutdown_grace_s * US_PER_S;
+	bool ended;
 
 	parts_drain(&p->parts, clock_monotonic_us() + grace_us);
-	if (!worker_destroy(p->worker))
-		return false;
-	parts_finish(&p->parts);
-	if (!parts_destroy(&p->parts))
+	ended = worker_destroy(p->worker);
+	parts_finish(&p->parts); /* rows are given back, whatever runs on */
+	if (!ended || !parts_destroy(&p->parts))
 		return false;
 	if (p->changed >= 0)
 		close(p->changed);

@@ -161,6 +161,8 @@ static size_t put_back_running(struct worker *w)
 	TAILQ_FOREACH(j, &w->all, all)
 	{
 		atomic_store(&j->given_up, true);
+		if (j->state == JOB_RUNNING)
+			j->slot->left = true;
 		worker_put_back(w, j); /* with the lock, once: nobody waits for it any more */
 		n++;
 	}
@@ -172,22 +174,23 @@ static size_t put_back_running(struct worker *w)
 static bool stop_slots(struct worker *w)
 {
 	size_t left = put_back_running(w);
-	struct slot *s;
+	struct slot *s, *next;
 
 	atomic_store(&w->stopping, true);
 	pthread_mutex_lock(&w->lock);
 	left += w->n_abandoned;
 	pthread_cond_broadcast(&w->work);
 	pthread_mutex_unlock(&w->lock);
-	if (left)
-		return false;
-	while ((s = TAILQ_FIRST(&w->slots))) {
+	for (s = TAILQ_FIRST(&w->slots); s; s = next) {
+		next = TAILQ_NEXT(s, next);
+		if (s->left)
+			continue;
 		pthread_join(s->thread, NULL);
 		TAILQ_REMOVE(&w->slots, s, next);
 		db_disconnect(s->db);
 		free(s);
 	}
-	return true;
+	return left == 0;
 }
 
 static void release(struct worker *w)

@@ -58,6 +58,7 @@ struct slot {
 	pthread_t thread;
 	struct db_conn *db;
 	bool abandoned; /* under the lock: it ends when its run does, and frees itself */
+	bool left;      /* it runs something at the end of the process, and is not waited for */
 };
 TAILQ_HEAD(slots, slot);
 

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from lib import wait
+from lib import outbox, wait
+from lib.database import Database
 from lib.queues import Queues, envelope, signature
 from lib.server import run
 
@@ -281,6 +282,16 @@ def test_a_warm_end(worker, queues):
     assert not queues.held() and not queues.redis.zcard("unacked_index")
     assert [m["headers"]["id"] for m in queues.waiting()] == waiting
     assert all(m["headers"]["redelivered"] and m["properties"]["delivery_info"]["redelivered"] for m in queues.waiting())
+
+
+def test_rows_of_the_outbox_are_given_back_although_a_run_was_abandoned(redis_server, start_worker, queues, new_database):
+    database = Database(new_database("empty"))
+    worker = start_worker(redis_server, "-c", "1", database=database.url, TASKS_LOCAL_WORKERS="1", SHUTDOWN_GRACE_S="2")
+    outbox.put(database, "interop.sleep", 60, queue="local")
+    wait.until(lambda: database.execute("SELECT lease_owner FROM egoejo_outbox") != [(None,)], 10, "it runs")
+    queues.wait_result(queues.send("interop.sleep", 30, timelimit=[1, None]), "FAILURE")
+    worker.stop()
+    assert database.execute("SELECT state, lease_owner, attempts FROM egoejo_outbox") == [("new", None, 0)]
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
