@@ -1,3 +1,7 @@
+/*
+ * A daemon of libmicrohttpd with a thread of its own. It is not the server of the API: no door, no deadlines, no database; what it has to
+ * fear is as many clients as it may have connections, and who can reach PROBE_PORT is the operator's choice.
+ */
 #include "api/probes.h"
 
 #include <microhttpd.h>

@@ -1,6 +1,6 @@
 /*
- * The probes of a process that serves nothing else (`worker`, `beat`): /livez, /readyz and /metrics on PROBE_PORT of HOST, by a small server
- * of one thread. As those of `serve` (resilience.md 2.6, 2.9), metrics with the same check of who asks. Main thread.
+ * The probes of a process that serves nothing else (`worker`, `beat`): /livez, /readyz and /metrics on PROBE_PORT of HOST, by a small
+ * server of one thread. As those of `serve` (resilience.md 2.6, 2.9), metrics with the same check of who asks. Main thread.
  */
 #ifndef API_PROBES_H
 #define API_PROBES_H
