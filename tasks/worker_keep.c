@@ -80,7 +80,7 @@ static void beat(void *arg)
 
 /* ---- delivery times ---- */
 
-/* Copies of the tags of all that is held. */
+/* Copies of the tags of all that is held; NULL when that is nothing, or without memory. */
 static char (*copy_tags(struct worker *w, size_t *ret_n))[BROKER_TAG_SIZE]
 {
 	char(*tags)[BROKER_TAG_SIZE];
@@ -92,23 +92,26 @@ static char (*copy_tags(struct worker *w, size_t *ret_n))[BROKER_TAG_SIZE]
 	if (tags)
 		TAILQ_FOREACH(j, &w->all, all)
 	memcpy(tags[n++], j->tag, sizeof(j->tag));
+	*ret_n = tags ? n : w->n_held;
 	pthread_mutex_unlock(&w->lock);
-	*ret_n = n;
 	return tags;
 }
 
-static void renew(struct worker *w)
+/* 0, or why what is held looks older than it is. */
+static int renew(struct worker *w)
 {
 	size_t n;
 	char(*copies)[BROKER_TAG_SIZE] = copy_tags(w, &n);
-	struct str *tags = n ? mem_array(n, sizeof(*tags)) : NULL;
+	struct str *tags = copies ? mem_array(n, sizeof(*tags)) : NULL;
+	int r = n && !tags ? ERR_NOMEM : 0;
 
 	for (size_t i = 0; tags && i < n; i++)
 		tags[i] = str_of(copies[i]);
 	if (tags)
-		broker_renew(w->redis, tags, n);
+		r = broker_renew(w->redis, tags, n);
 	free(tags);
 	free(copies);
+	return r;
 }
 
 static void sweep(struct worker *w)
@@ -138,8 +141,9 @@ static void keep_deliveries(void *arg)
 	if (!redis_usable(w->redis, REDIS_TASKS))
 		return;
 	if (now >= w->renewed_at_us + quarter) {
+		if (renew(w) < 0)
+			return; /* again with the next turn; a sweep would find what is our own */
 		w->renewed_at_us = now;
-		renew(w);
 	}
 	if (!w->swept_at_us || now >= w->swept_at_us + at_most(SWEEP_US, quarter > SWEEP_MIN_US ? quarter : SWEEP_MIN_US)) {
 		w->swept_at_us = now;

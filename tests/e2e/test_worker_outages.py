@@ -124,6 +124,20 @@ def test_connected_and_taking_nothing_is_noticed(redis_server, start_worker, que
     queues.wait_idle()
 
 
+def test_who_cannot_renew_what_it_holds_does_not_put_it_back(redis_server, start_worker, queues):
+    """Its own messages look forgotten then, and would be run twice at once."""
+    worker = start_worker(redis_server, "-c", "1", VISIBILITY_TIMEOUT="1")
+    task = queues.send("interop.sleep", 4)
+    wait.until(lambda: queues.control("active"), 5, "it runs")
+    redis_server.command("ACL", "SETUSER", "default", "-zadd")
+    wait.until(lambda: queues.redis.zcount("unacked_index", 0, time.time() - 2), 10, "nobody has renewed it")
+    assert queues.held() == [task] and not queues.waiting()
+    redis_server.command("ACL", "SETUSER", "default", "+zadd")
+    assert queues.wait_result(task)["result"] == 4
+    queues.wait_idle()
+    assert not worker.events("worker.restored")
+
+
 def test_a_warm_end_without_redis(redis_server, start_worker, queues):
     worker = start_worker(redis_server, "-c", "1")
     queues.send("interop.sleep", 1)
