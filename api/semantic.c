@@ -134,8 +134,8 @@ void semantic_find(struct request *req)
 /* ---- suggestions ---- */
 
 static const struct field suggestion_query_list[] = {
-	SHAPE("projet_id", INT, .min = INT64_MIN, .max = INT64_MAX, .meaning = "Un projet ; il passe avant content_id."),
-	SHAPE("content_id", INT, .min = INT64_MIN, .max = INT64_MAX, .meaning = "Un contenu."),
+	SHAPE("projet_id", INT, .min = -INT64_MAX, .max = INT64_MAX, .meaning = "Un projet ; il passe avant content_id."),
+	SHAPE("content_id", INT, .min = -INT64_MAX, .max = INT64_MAX, .meaning = "Un contenu."),
 	SHAPE("limit", INT, .min = 1, .max = INT32_MAX, .meaning = "Combien au plus ; 5 sans lui, jamais plus de 50."),
 };
 const struct fields suggestion_query = SHAPES(suggestion_query_list);
