@@ -24,16 +24,17 @@
 
 int image_find_program(char ret_path[IMAGE_PATH_SIZE], struct error *err)
 {
-	ssize_t n = readlink("/proc/self/exe", ret_path, IMAGE_PATH_SIZE - sizeof(PROGRAM_NAME));
-	char *slash;
+	char self[IMAGE_PATH_SIZE - sizeof(PROGRAM_NAME)];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	const char *slash;
 
 	if (n < 0)
 		return error_set(err, ERR_IO, "/proc/self/exe: %s", strerror(errno));
-	ret_path[n] = '\0';
-	slash = strrchr(ret_path, '/');
+	self[n] = '\0';
+	slash = strrchr(self, '/');
 	if (!slash)
 		return error_set(err, ERR_IO, "/proc/self/exe is no path");
-	memcpy(slash + 1, PROGRAM_NAME, sizeof(PROGRAM_NAME));
+	snprintf(ret_path, IMAGE_PATH_SIZE, "%.*s/" PROGRAM_NAME, (int)(slash - self), self);
 	return 0;
 }
 
