@@ -53,13 +53,17 @@ static void complete_slots(struct worker *w)
 static void tick(void *arg)
 {
 	struct worker *w = arg;
-	bool late = false;
+	bool lacking, unsent;
 
 	while (give_up_late(w))
-		late = true;
-	if (late || w->n_slots < (size_t)w->config.concurrency)
+		;
+	pthread_mutex_lock(&w->lock);
+	lacking = w->n_slots < (size_t)w->config.concurrency;
+	unsent = w->n_unsent > 0;
+	pthread_mutex_unlock(&w->lock);
+	if (lacking)
 		complete_slots(w);
-	if (w->n_unsent)
+	if (unsent)
 		worker_send_unsent(w);
 	events_flush(w->events);
 	log_flush(); /* the log promises its lines within 100 ms */
