@@ -111,6 +111,19 @@ def database(request):
     opened.close()
 
 
+def _end(started):
+    """Stops them and checks what each has said; one that is at fault leaves none of the others running."""
+    try:
+        for process in started:
+            if process.process.poll() is None:
+                process.stop()
+            else:
+                process.check_output()
+    finally:
+        for process in started:
+            process.kill()
+
+
 @pytest.fixture
 def start_server(folder, new_database):
     """
@@ -130,11 +143,7 @@ def start_server(folder, new_database):
         return server.wait_ready() if wait else server
 
     yield start
-    for server in started:
-        if server.process.poll() is None:
-            server.stop()
-        else:
-            server.check_output()
+    _end(started)
 
 
 @pytest.fixture
@@ -165,11 +174,7 @@ def start_worker(folder, new_database):
         return started[-1]
 
     yield start
-    for worker in started:
-        if worker.process.poll() is None:
-            worker.stop()
-        else:
-            worker.check_output()
+    _end(started)
 
 
 @pytest.fixture
