@@ -214,6 +214,14 @@ int saka_compost_runs_since(struct db_conn *db, struct instant since, int64_t *r
 	return db_select_int(db, count, DB_PARAMS(DB_TIME(since)), ret_runs);
 }
 
+int saka_compost_unfinished(struct db_conn *db, struct instant from, struct instant before, int64_t *ret_runs)
+{
+	static const char count[] =
+	        "SELECT COUNT(*) FROM core_sakacompostlog WHERE started_at >= $1 AND started_at < $2 AND finished_at IS NULL";
+
+	return db_select_int(db, count, DB_PARAMS(DB_TIME(from), DB_TIME(before)), ret_runs);
+}
+
 int saka_compost_eligible(struct db_conn *db, const struct settings *s, int64_t *ret_wallets)
 {
 	struct instant cutoff = { clock_now().us - s->saka_compost_inactivity_days * DAY_US };

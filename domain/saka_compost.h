@@ -41,6 +41,9 @@ int saka_compost_run(struct db_conn *, struct saka_compost *);
 /* How many runs have begun since a time and were finished, dry ones not counted. */
 int saka_compost_runs_since(struct db_conn *, struct instant since, int64_t *ret_runs);
 
+/* How many runs have begun from one time on, before another, and were never finished: they failed, or died; dry ones too. */
+int saka_compost_unfinished(struct db_conn *, struct instant from, struct instant before, int64_t *ret_runs);
+
 /* How many wallets a run would take from now. */
 int saka_compost_eligible(struct db_conn *, const struct settings *, int64_t *ret_wallets);
 

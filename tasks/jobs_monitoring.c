@@ -1,7 +1,7 @@
 /*
  * The tasks that watch the others: whether compost still runs (and so whether beat does), whether it ran although there was something to
- * compost, whether Redis answers. What they find is their result, a line of the log, and a mail. Source: tasks.md 1, 3.2; resilience.md
- * 1.5. A mail that is not sent changes nothing of the result.
+ * compost, whether a run of it was never finished, whether Redis answers. What they find is their result, a line of the log, and a mail.
+ * Source: tasks.md 1, 3.2; saka.md 8, 11 D8; resilience.md 1.5. A mail that is not sent changes nothing of the result.
  */
 #include <stdio.h>
 
@@ -15,7 +15,8 @@
 #include "tasks/notify.h"
 
 #define LOGGER       "tasks.monitoring"
-#define DAY_US       (INT64_C(86400) * US_PER_S)
+#define HOUR_US      (INT64_C(3600) * US_PER_S)
+#define DAY_US       (24 * HOUR_US)
 #define BEAT_DAYS    8 /* compost is weekly */
 #define MISSED_DAYS  7
 #define MESSAGE_SIZE 400
@@ -74,32 +75,69 @@ enum task_outcome check_celery_beat_health(struct task_run *run)
 
 /* ---- core.tasks.check_compost_failures ---- */
 
-/* Wallets that should have been composted and were not; 0: all is well. */
-static int count_missed(struct task_run *run, int64_t *ret_wallets)
-{
-	int64_t runs = 0;
-	int r = saka_compost_runs_since(run->db, (struct instant){ clock_now().us - MISSED_DAYS * DAY_US }, &runs);
+/* What is wrong with compost; zeros: nothing. */
+struct compost_faults {
+	int64_t missed;     /* wallets that should have been composted and were not */
+	int64_t unfinished; /* runs that began more than an hour ago, in the last week that ended so */
+};
 
-	*ret_wallets = 0;
-	return r == 0 && !runs ? saka_compost_eligible(run->db, run->services->settings, ret_wallets) : r;
+static int find_faults(struct task_run *run, struct compost_faults *ret)
+{
+	struct instant now = clock_now(), hour_ago = { now.us - HOUR_US };
+	int64_t runs = 0;
+	int r = saka_compost_runs_since(run->db, (struct instant){ now.us - MISSED_DAYS * DAY_US }, &runs);
+
+	*ret = (struct compost_faults){ 0, 0 };
+	if (r == 0 && !runs)
+		r = saka_compost_eligible(run->db, run->services->settings, &ret->missed);
+	if (r < 0)
+		return r;
+	return saka_compost_unfinished(run->db, (struct instant){ hour_ago.us - MISSED_DAYS * DAY_US }, hour_ago, &ret->unfinished);
+}
+
+static void describe(const struct compost_faults *faults, char ret_message[MESSAGE_SIZE])
+{
+	size_t n = 0;
+
+	ret_message[0] = '\0';
+	if (faults->missed)
+		n = (size_t)snprintf(ret_message, MESSAGE_SIZE,
+		                     "Aucun compost SAKA terminé depuis %d jours, alors que %lld portefeuille(s) y sont éligibles.",
+		                     MISSED_DAYS, (long long)faults->missed);
+	if (faults->unfinished)
+		snprintf(ret_message + n, MESSAGE_SIZE - n,
+		         "%s%lld compost(s) SAKA commencé(s) depuis plus d'une heure sans être terminé(s).", n ? " " : "",
+		         (long long)faults->unfinished);
+}
+
+static void log_faults(const struct compost_faults *faults)
+{
+	if (faults->missed)
+		log_write(LOG_WARNING, LOGGER, "monitoring.compost",
+		          LOG_FIELDS(LOG_INT("days", MISSED_DAYS), LOG_INT("wallets", faults->missed)),
+		          "No SAKA compost was finished in %d days although %lld wallets are eligible", MISSED_DAYS,
+		          (long long)faults->missed);
+	if (faults->unfinished)
+		log_write(LOG_WARNING, LOGGER, "monitoring.compost_unfinished", LOG_FIELDS(LOG_INT("runs", faults->unfinished)),
+		          "%lld runs of the SAKA compost began more than an hour ago and were never finished",
+		          (long long)faults->unfinished);
 }
 
 enum task_outcome check_compost_failures(struct task_run *run)
 {
 	static const char action[] = "vérifier beat, les journaux de core.tasks.saka_run_compost_cycle, et SAKA_COMPOST_ENABLED.";
+	struct compost_faults faults;
 	char message[MESSAGE_SIZE];
-	int64_t wallets;
-	int r = count_missed(run, &wallets);
+	int r = find_faults(run, &faults);
 
 	if (r < 0)
 		return task_database_error(run, r);
-	if (!wallets)
+	if (!faults.missed && !faults.unfinished)
 		return answer(run, "ok", (struct str)STR("Aucun compost SAKA manqué depuis 7 jours."), (struct str){ NULL, 0 }, NULL);
-	snprintf(message, sizeof(message), "Aucun compost SAKA terminé depuis %d jours, alors que %lld portefeuille(s) y sont éligibles.",
-	         MISSED_DAYS, (long long)wallets);
-	log_write(LOG_WARNING, LOGGER, "monitoring.compost", LOG_FIELDS(LOG_INT("days", MISSED_DAYS), LOG_INT("wallets", wallets)),
-	          "No SAKA compost was finished in %d days although %lld wallets are eligible", MISSED_DAYS, (long long)wallets);
-	mail_team(run, "[EGOEJO] Le compost SAKA n'a pas eu lieu", str_of(message), action);
+	describe(&faults, message);
+	log_faults(&faults);
+	mail_team(run, faults.missed ? "[EGOEJO] Le compost SAKA n'a pas eu lieu" : "[EGOEJO] Un compost SAKA n'est pas terminé",
+	          str_of(message), action);
 	return answer(run, "warning", str_of(message), (struct str){ NULL, 0 }, action);
 }
 

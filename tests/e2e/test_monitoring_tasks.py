@@ -164,6 +164,13 @@ def test_nothing_composted_is_a_mail_about_beat_and_one_about_compost(database, 
     result_of(server, database, "core.tasks.check_celery_beat_health")
     result_of(server, database, "core.tasks.check_compost_failures")
     assert len(office.mails) == before
+    database.execute("INSERT INTO core_sakacompostlog (started_at, finished_at, dry_run, wallets_affected, total_composted, inactivity_days, rate, "
+                     "min_balance, min_amount, source) VALUES (%s, NULL, %s, 0, 0, 90, 0.1, 50, 10, 'celery')",
+                     datetime.datetime.now(UTC) - datetime.timedelta(hours=2), False)
+    result_of(server, database, "core.tasks.check_compost_failures")
+    server.wait_event("monitoring.compost_unfinished", level="WARNING", runs=1)
+    (_, text), = office.to(TEAM, "n'est pas terminé")
+    assert "1 compost(s)" in text
 
 
 def test_the_task_and_the_watch_send_one_mail_together(database, start_server, redis_server, office):

@@ -31,16 +31,21 @@ static void assert_status(struct fixture *f, const char *name, const char *statu
 	json_decref(result);
 }
 
-static void add_run(struct fixture *f, int64_t days_ago, bool dry, bool finished)
+static void add_run_at(struct fixture *f, int64_t seconds_ago, bool dry, bool finished)
 {
 	char sql[600], at[CLOCK_ISO_SIZE];
 
-	clock_format_sql((struct instant){ clock_now().us - days_ago * DAY_US }, at);
+	clock_format_sql((struct instant){ clock_now().us - seconds_ago * US_PER_S }, at);
 	snprintf(sql, sizeof(sql),
 	         "INSERT INTO core_sakacompostlog (started_at, finished_at, dry_run, wallets_affected, total_composted, inactivity_days, "
 	         "rate, min_balance, min_amount, source) VALUES ('%s', %s%s%s, %s, 0, 0, 90, 0.1, 50, 10, 'celery')",
 	         at, finished ? "'" : "", finished ? at : "NULL", finished ? "'" : "", dry ? "true" : "false");
 	write_rows(f, sql);
+}
+
+static void add_run(struct fixture *f, int64_t days_ago, bool dry, bool finished)
+{
+	add_run_at(f, days_ago * (DAY_US / US_PER_S), dry, finished);
 }
 
 static void test_jobs_monitoring__a_compost_of_the_last_days_tells_of_beat(void **state)
@@ -70,6 +75,25 @@ static void test_jobs_monitoring__what_was_not_composted_is_counted(void **state
 	assert_status(f, COMPOST, "warning", "3 portefeuille");
 	add_run(f, 6, false, true);
 	assert_status(f, COMPOST, "ok", "7 jours");
+}
+
+/* Of a weekly look each run that was never finished is told once: from an hour to a week and an hour ago. */
+static void test_jobs_monitoring__a_run_that_was_never_finished_is_told(void **state)
+{
+	const int64_t hour = 3600, week = 7 * 24 * hour, moment = 60;
+	struct fixture *f = *state;
+
+	add_run_at(f, hour - moment, false, false);
+	add_run_at(f, week + hour + moment, false, false);
+	assert_status(f, COMPOST, "ok", "7 jours");
+	add_run_at(f, hour + moment, false, false);
+	assert_status(f, COMPOST, "warning", "1 compost(s) SAKA commencé(s) depuis plus d'une heure");
+	add_run_at(f, week + hour - moment, true, false);
+	assert_status(f, COMPOST, "warning", "2 compost(s) SAKA commencé(s)");
+	add_wallets(f, 1, 3, 200, 91);
+	assert_status(f, COMPOST, "warning", "3 portefeuille(s) y sont éligibles. 2 compost(s)");
+	add_run(f, 1, false, true);
+	assert_status(f, COMPOST, "warning", "2 compost(s) SAKA commencé(s)");
 }
 
 static void test_jobs_monitoring__wallets_are_eligible_as_the_settings_say(void **state)
@@ -103,6 +127,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		CASE(test_jobs_monitoring__a_compost_of_the_last_days_tells_of_beat),
 		CASE(test_jobs_monitoring__what_was_not_composted_is_counted),
+		CASE(test_jobs_monitoring__a_run_that_was_never_finished_is_told),
 		CASE(test_jobs_monitoring__wallets_are_eligible_as_the_settings_say),
 		CASE(test_jobs_monitoring__without_redis_all_is_well),
 	};
