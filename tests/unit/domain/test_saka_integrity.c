@@ -173,7 +173,7 @@ static void test_saka_integrity__the_silo_is_looked_at_too(void **state)
 	fill_silo(f, 101, 100);
 	assert_int_equal(sweep(f).breaches, 1);
 	assert_int_equal(alerts(f), 1);
-	ASSERT_ALERT(f, 0, BYPASS, "\"total_balance\": 101, \"total_composted\": 100", "\"saka_silo_bypass\"]");
+	ASSERT_ALERT(f, 0, BYPASS, "\"total_balance\": 101, \"total_composted\": 100", ", \"saka_silo_bypass\", ");
 }
 
 static bool at_once(void *arg)
