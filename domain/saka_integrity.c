@@ -71,17 +71,24 @@ static int ask(struct db_conn *db, const char *title, struct buf *payload, const
 	return alert_ask(db, &(struct alert){ str_of(title), { buf_view(payload) }, str_of(key) });
 }
 
+/* What both alerts say beside the numbers. */
+static void add_explanation(struct buf *b, const char *method, const char *details, const char *cause)
+{
+	add_text(b, "detection_method", method);
+	add_text(b, "detection_details", details);
+	add_text(b, "likely_cause", cause);
+	add_text(b, "constitution_violation", "no direct SAKA mutation");
+	add_text(b, "action_required", ACTION);
+}
+
 static int tell_broken(struct db_conn *db, const struct suspect *s, const char *method)
 {
 	CLEANUP(buf_finish) struct buf b = BUF_EMPTY;
 	char key[KEY_SIZE];
 
 	add_person(&b, "saka_wallet_bypass", s, s->expected);
-	add_text(&b, "detection_method", method);
-	add_text(&b, "detection_details", "Le solde n'est pas ce que donnent les totaux récolté, planté et composté du portefeuille.");
-	add_text(&b, "likely_cause", "Écriture directe dans la base, hors des services SAKA.");
-	add_text(&b, "constitution_violation", "no direct SAKA mutation");
-	add_text(&b, "action_required", ACTION);
+	add_explanation(&b, method, "Le solde n'est pas ce que donnent les totaux récolté, planté et composté du portefeuille.",
+	                "Écriture directe dans la base, hors des services SAKA.");
 	snprintf(key, sizeof(key), "saka_wallet_bypass:%lld:%lld", (long long)s->user_id, (long long)s->wallet_id);
 	return ask(db, "INTEGRITY BREACH DETECTED", &b, key);
 }
@@ -93,9 +100,9 @@ static int tell_massive(struct db_conn *db, const struct suspect *s)
 
 	add_person(&b, "saka_wallet_massive_change", s, s->balance - s->delta);
 	buf_addf(&b, ", \"critical_threshold\": %d, \"threshold_exceeded\": true", SAKA_MASSIVE);
-	add_text(&b, "detection_method", METHOD_CHANGE);
+	add_explanation(&b, METHOD_CHANGE, "Un seul changement du portefeuille dépasse le seuil.",
+	                "Une opération hors de proportion, ou un solde gonflé auparavant hors des services SAKA.");
 	add_text(&b, "philosophy_violation", "Un changement de cette taille évoque l'accumulation ou la monétisation des grains.");
-	add_text(&b, "action_required", ACTION);
 	snprintf(key, sizeof(key), "saka_wallet_massive:%lld:%lld", (long long)s->user_id, (long long)s->wallet_id);
 	return ask(db, "INTEGRITY BREACH DETECTED (MASSIVE MODIFICATION)", &b, key);
 }

@@ -13,6 +13,7 @@
 #include "resilience/redis_health.h"
 #include "tasks/jobs_impl.h"
 #include "tasks/notify.h"
+#include "tasks/once.h"
 
 #define LOGGER       "tasks.monitoring"
 #define HOUR_US      (INT64_C(3600) * US_PER_S)
@@ -39,13 +40,20 @@ static enum task_outcome answer(struct task_run *run, const char *status, struct
 	return TASK_SUCCEEDED;
 }
 
+/* Once for the message, as far as that can be had: a second delivery finds the same fault. */
 static void mail_team(struct task_run *run, const char *subject, struct str message, const char *action)
 {
 	CLEANUP(buf_finish) struct buf text = BUF_EMPTY;
+	const char *team = run->services->settings->notify_email;
+	char key[ONCE_KEY_SIZE];
+	struct mail mail = { .to = str_of(team), .subject = str_of(subject) };
 
 	buf_addf(&text, "%.*s\n\nÀ faire : %s\n", STR_ARG(message), action);
-	if (!text.failed)
-		notify_team(run->services, str_of(subject), buf_view(&text), run->stop);
+	if (!team || text.failed)
+		return;
+	mail.text = buf_view(&text);
+	mail.idempotency_key = (struct str){ key, (size_t)snprintf(key, sizeof(key), "%s:0", run->id) };
+	notify_team_once(run, &mail);
 }
 
 /* ---- core.tasks.check_celery_beat_health ---- */

@@ -3,24 +3,35 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "domain/mail.h"
-#include "tasks/mail.h"
+#include "tasks/once.h"
 
 #define ARENA_BYTES 65536
+
+static void tell(enum mail_outcome outcome, struct str subject, const struct mail_report *report)
+{
+	if (outcome == MAIL_SENT || outcome == MAIL_NOT_CONFIGURED) /* that has been logged */
+		return;
+	log_write(LOG_WARNING, "tasks.monitoring", "notify.failed",
+	          LOG_FIELDS(LOG_VIEW("subject", subject), LOG_STR("error", report->error)),
+	          "a mail to those who run the site was not sent: %s", report->error);
+}
+
+void notify_team_once(struct task_run *run, const struct mail *mail)
+{
+	struct mail_report report;
+
+	tell(once_mail(run, MAIL_SMTP, mail, &report), mail->subject, &report);
+}
 
 static void send_to(const struct task_services *services, struct str to, struct str subject, struct str text, const atomic_bool *stop)
 {
 	const struct mail mail = { .to = to, .subject = subject, .text = text };
 	struct mail_report report;
-	enum mail_outcome outcome = mail_send(services, MAIL_SMTP, &mail, stop, &report);
 
-	if (outcome == MAIL_SENT || outcome == MAIL_NOT_CONFIGURED) /* that has been logged */
-		return;
-	log_write(LOG_WARNING, "tasks.monitoring", "notify.failed",
-	          LOG_FIELDS(LOG_VIEW("subject", subject), LOG_STR("error", report.error)),
-	          "a mail to those who run the site was not sent: %s", report.error);
+	tell(mail_send(services, MAIL_SMTP, &mail, stop, &report), subject, &report);
 }
 
-void notify_team(const struct task_services *services, struct str subject, struct str text, const atomic_bool *stop)
+static void notify_team(const struct task_services *services, struct str subject, struct str text, const atomic_bool *stop)
 {
 	if (services->settings->notify_email)
 		send_to(services, str_of(services->settings->notify_email), subject, text, stop);

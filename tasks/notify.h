@@ -7,10 +7,11 @@
 #define TASKS_NOTIFY_H
 
 #include "resilience/redis.h"
+#include "tasks/mail.h"
 #include "tasks/task.h"
 
-/* To NOTIFY_EMAIL, if it is set. The subject is ours. stop as in http_send. */
-void notify_team(const struct task_services *, struct str subject, struct str text, const atomic_bool *stop);
+/* A mail to them that belongs to a task and has a key: once for the key, as far as that can be had (tasks/once.h). */
+void notify_team_once(struct task_run *, const struct mail *);
 
 /* M3: Redis is unreachable, since then. */
 void notify_redis_down(const struct task_services *, const struct redis_probe_status *, struct instant since, const atomic_bool *stop);

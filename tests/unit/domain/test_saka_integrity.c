@@ -109,7 +109,8 @@ static void test_saka_integrity__a_massive_change_is_told(void **state)
 	ASSERT_ALERT(f, 0, MASSIVE, "\"violation_type\": \"saka_wallet_massive_change\", \"user_id\": 7, \"username\": \"user7\"",
 	             "\"old_balance\": 30000, \"new_balance\": 19999, \"delta\": -10001, \"critical_threshold\": 10000, "
 	             "\"threshold_exceeded\": true",
-	             "\"philosophy_violation\": ", "\"action_required\": ", "\"saka_wallet_massive:7:");
+	             "\"detection_method\": \"after_change\"", "\"detection_details\": ", "\"likely_cause\": ",
+	             "\"constitution_violation\": ", "\"philosophy_violation\": ", "\"action_required\": ", "\"saka_wallet_massive:7:");
 }
 
 static void test_saka_integrity__an_alert_goes_with_its_change(void **state)

@@ -1,4 +1,5 @@
 #include "tests/unit/domain/grains.h"
+#include "tests/unit/tasks/answerer.h"
 #include "tests/unit/tasks/runs.h"
 
 #define BEAT    "core.tasks.check_celery_beat_health"
@@ -112,6 +113,38 @@ static void test_jobs_monitoring__wallets_are_eligible_as_the_settings_say(void 
 	assert_int_equal(wallets, 0);
 }
 
+/* A message that is delivered twice finds the same twice, and tells it once. */
+static void test_jobs_monitoring__a_mail_is_sent_once_for_a_message(void **state)
+{
+	static const char *const ok[] = { "HTTP/1.1 200 OK\r\n\r\n{\"id\": \"re_1\"}", NULL };
+	static const char *const names[] = { BEAT, COMPOST };
+	struct fixture *f = *state;
+	struct settings settings = rules;
+	const struct task_services with = { .settings = &settings };
+	struct answerer resend;
+	char url[60];
+
+	add_wallets(f, 1, 3, 200, 91);
+	answerer_start_script(&resend, ok);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d", resend.port);
+	settings.resend_api_key = "re_s3cret";
+	settings.resend_api_url = url;
+	settings.notify_email = "team@example.org";
+	for (int i = 0; i < 4; i++) {
+		struct task_run run = run_of(f, &with, names[i / 2], "[]", 1 + i / 2);
+
+		assert_int_equal(task_execute(&run), TASK_SUCCEEDED);
+		assert_true(run.policy->durable); /* it sends mail: resilience.md 2.4 */
+		run_done(&run);
+	}
+	answerer_stop(&resend);
+	assert_int_equal(atomic_load(&resend.requests), 2);
+	assert_non_null(strstr(resend.all.data, "\r\nIdempotency-Key: 00000000-0000-4000-8000-000000000001:0\r\n"));
+	assert_non_null(strstr(resend.all.data, "\r\nIdempotency-Key: 00000000-0000-4000-8000-000000000002:0\r\n"));
+	assert_non_null(strstr(resend.all.data, "\"to\": [\"team@example.org\"], \"subject\": \"[EGOEJO] Beat"));
+	answerer_finish(&resend);
+}
+
 static void test_jobs_monitoring__without_redis_all_is_well(void **state)
 {
 	struct fixture *f = *state;
@@ -129,6 +162,7 @@ int main(void)
 		CASE(test_jobs_monitoring__what_was_not_composted_is_counted),
 		CASE(test_jobs_monitoring__a_run_that_was_never_finished_is_told),
 		CASE(test_jobs_monitoring__wallets_are_eligible_as_the_settings_say),
+		CASE(test_jobs_monitoring__a_mail_is_sent_once_for_a_message),
 		CASE(test_jobs_monitoring__without_redis_all_is_well),
 	};
 
