@@ -16,47 +16,55 @@ static const char push_script[] = "redis.call('SADD', KEYS[2], ARGV[1]) redis.ca
                                   "return redis.call('LPUSH', KEYS[1], ARGV[2])";
 
 /*
- * KEYS: unacked, unacked_index, result, then list, binding and twin of each follower. ARGV: tag, result, seconds, then member and
- * envelope of each. A result that is ours already with nothing held: this very call has been done before.
+ * KEYS: unacked, unacked_index, result, dead letters, then list, binding and twin of each follower. ARGV: tag, result, seconds, then
+ * member and envelope of each. A result that is ours already with nothing held: this very call has been done before. 4: a follower
+ * went to the dead letters.
  */
-static const char finish_script[] = "local held = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 "
-                                    "local old = redis.call('GET', KEYS[3]) "
-                                    "if old and not held and old == ARGV[2] then return 2 end "
-                                    "local done = false "
-                                    "if old then "
-                                    "  local ok, meta = pcall(cjson.decode, old) "
-                                    "  done = ok and type(meta) == 'table' and meta.status == 'SUCCESS' "
-                                    "end "
-                                    "if not done then "
-                                    "  local k = 4 "
-                                    "  for a = 4, #ARGV, 2 do "
-                                    "    redis.call('SADD', KEYS[k + 1], ARGV[a]) redis.call('SADD', KEYS[k + 2], ARGV[a]) "
-                                    "    redis.call('LPUSH', KEYS[k], ARGV[a + 1]) "
-                                    "    k = k + 3 "
-                                    "  end "
-                                    "  if ARGV[2] ~= '' then "
-                                    "    redis.call('SETEX', KEYS[3], ARGV[3], ARGV[2]) redis.call('PUBLISH', KEYS[3], ARGV[2]) "
-                                    "  end "
-                                    "end "
-                                    "redis.call('ZREM', KEYS[2], ARGV[1]) redis.call('HDEL', KEYS[1], ARGV[1]) "
-                                    "return done and 3 or 1";
+static const char finish_script[] =
+        LUA_STORED LUA_ADD "local held = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 "
+                           "local old = stored(KEYS[3]) "
+                           "if old and not held and old == ARGV[2] then return 2 end "
+                           "local done, dead = false, 0 "
+                           "if old then "
+                           "  local ok, meta = pcall(cjson.decode, old) "
+                           "  done = ok and type(meta) == 'table' and meta.status == 'SUCCESS' "
+                           "end "
+                           "if not done then "
+                           "  local k = 5 "
+                           "  for a = 4, #ARGV, 2 do "
+                           "    redis.pcall('SADD', KEYS[k + 1], ARGV[a]) redis.pcall('SADD', KEYS[k + 2], ARGV[a]) "
+                           "    local r = add('LPUSH', KEYS[k], ARGV[a + 1], KEYS[4]) "
+                           "    if type(r) == 'table' then return r end "
+                           "    k, dead = k + 3, dead + r "
+                           "  end "
+                           "  if ARGV[2] ~= '' then "
+                           "    redis.call('SETEX', KEYS[3], ARGV[3], ARGV[2]) redis.call('PUBLISH', KEYS[3], ARGV[2]) "
+                           "  end "
+                           "end "
+                           "redis.call('ZREM', KEYS[2], ARGV[1]) redis.call('HDEL', KEYS[1], ARGV[1]) "
+                           "return done and 3 or dead > 0 and 4 or 1";
+#define FINISHED_WITH_DEAD 4
 
 /* KEYS: result. ARGV: result, seconds. */
 static const char store_script[] =
-        "local old = redis.call('GET', KEYS[1]) "
-        "if old then "
-        "  local ok, meta = pcall(cjson.decode, old) "
-        "  if ok and type(meta) == 'table' and (meta.status == 'SUCCESS' or meta.status == 'FAILURE') then return 0 end "
-        "end "
-        "redis.call('SETEX', KEYS[1], ARGV[2], ARGV[1]) redis.call('PUBLISH', KEYS[1], ARGV[1]) "
-        "return 1";
+        LUA_STORED "local old = stored(KEYS[1]) "
+                   "if old then "
+                   "  local ok, meta = pcall(cjson.decode, old) "
+                   "  if ok and type(meta) == 'table' and (meta.status == 'SUCCESS' or meta.status == 'FAILURE') then return 0 end "
+                   "end "
+                   "redis.call('SETEX', KEYS[1], ARGV[2], ARGV[1]) redis.call('PUBLISH', KEYS[1], ARGV[1]) "
+                   "return 1";
 
-/* KEYS: unacked, unacked_index, result, list. ARGV: tag, envelope, end of the list. */
-static const char put_back_script[] =
-        "redis.call('ZREM', KEYS[2], ARGV[1]) "
-        "if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 and redis.call('EXISTS', KEYS[3]) == 1 then return 0 end "
-        "redis.call(ARGV[3], KEYS[4], ARGV[2]) "
-        "return 1";
+/* KEYS: unacked, unacked_index, result, dead letters, list. ARGV: tag, envelope, end of the list. 2: it went to the dead letters. */
+static const char put_back_script[] = LUA_ADD "if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 and redis.call('EXISTS', KEYS[3]) == 1 then "
+                                              "  redis.call('ZREM', KEYS[2], ARGV[1]) "
+                                              "  return 0 "
+                                              "end "
+                                              "local r = add(ARGV[3], KEYS[5], ARGV[2], KEYS[4]) "
+                                              "if type(r) == 'table' then return r end "
+                                              "redis.call('ZREM', KEYS[2], ARGV[1]) redis.call('HDEL', KEYS[1], ARGV[1]) "
+                                              "return 1 + r";
+#define PUT_BACK_DEAD 2
 
 /* KEYS: dead letters, unacked, unacked_index. ARGV: entry, most, tag. */
 static const char bury_script[] = "redis.call('LPUSH', KEYS[1], ARGV[1]) redis.call('LTRIM', KEYS[1], 0, ARGV[2]) "
@@ -124,6 +132,7 @@ int broker_finish(struct redis *redis, const struct broker_end *end)
 	call_add_key(&c, (struct str)STR(UNACKED));
 	call_add_key(&c, (struct str)STR(UNACKED_INDEX));
 	call_add_meta_key(&c, end->id);
+	call_add_key(&c, (struct str)STR(BROKER_DEAD));
 	for (size_t i = 0; i < end->n_followers; i++) {
 		call_add_list(&c, end->followers[i].queue, end->followers[i].priority);
 		call_add_bindings(&c, end->followers[i].queue);
@@ -137,6 +146,8 @@ int broker_finish(struct redis *redis, const struct broker_end *end)
 	}
 	r = call_script_int(&c, redis, NULL, "task_finish", finish_script, &n);
 	call_finish(&c);
+	if (r == 0 && n == FINISHED_WITH_DEAD)
+		call_log_dead("task_finish", end->id);
 	return r;
 }
 
@@ -187,12 +198,15 @@ int broker_put_back(struct redis *redis, struct str tag, struct str id, struct s
 	call_add_key(&c, (struct str)STR(UNACKED));
 	call_add_key(&c, (struct str)STR(UNACKED_INDEX));
 	call_add_meta_key(&c, id);
+	call_add_key(&c, (struct str)STR(BROKER_DEAD));
 	call_add_list(&c, queue, priority);
 	call_add(&c, tag);
 	call_add(&c, envelope);
 	call_add(&c, next ? (struct str)STR("RPUSH") : (struct str)STR("LPUSH"));
 	r = call_script_int(&c, redis, NULL, "task_put_back", put_back_script, &n);
 	call_finish(&c);
+	if (r == 0 && n == PUT_BACK_DEAD)
+		call_log_dead("task_put_back", id);
 	return r;
 }
 

@@ -101,6 +101,12 @@ int call_script_command(struct call *c, const char *script, struct redis_command
 	return c->failed || !c->args[2].s ? ERR_NOMEM : 0;
 }
 
+void call_log_dead(const char *op, struct str id)
+{
+	log_write(LOG_ERROR, "tasks.broker", "broker.dead_letter", LOG_FIELDS(LOG_STR("op", op), LOG_VIEW("id", id)),
+	          "a message went to " BROKER_DEAD ": what has the name of its queue is no list");
+}
+
 int call_check(const char *op, const struct redis_reply *reply)
 {
 	static struct log_limit limit;

@@ -13,6 +13,27 @@
 #define BINDING       "_kombu.binding."
 #define BINDING_TWIN  "_kombu.binding_permanent." /* since kombu 5.7 */
 
+/*
+ * For scripts. stored(key): the text there, or nil, whatever else lies under that name. add(how, list, item, dead): LPUSH or RPUSH; where
+ * the list's name, which a message may choose, is that of something else, the item goes to the dead letters: 0 = on its list, 1 = dead, or
+ * an error reply, to be returned. Nothing may have been taken away before: what a script has written stays when it fails.
+ */
+#define LUA_STORED                                   \
+	"local function stored(key) "                \
+	"  local v = redis.pcall('GET', key) "       \
+	"  return type(v) == 'string' and v or nil " \
+	"end "
+#define LUA_ADD                                                                                                                       \
+	"local function add(how, list, item, dead) "                                                                                  \
+	"  local r = redis.pcall(how, list, item) "                                                                                   \
+	"  if type(r) == 'number' then return 0 end "                                                                                 \
+	"  if not string.find(r.err, 'WRONGTYPE', 1, true) then return r end "                                                        \
+	"  redis.call('LPUSH', dead, cjson.encode({reason = 'what has the name of its queue is no list', queue = list, item = item, " \
+	"    at = redis.call('TIME')[1]})) "                                                                                          \
+	"  redis.call('LTRIM', dead, 0, 999) "                                                                                        \
+	"  return 1 "                                                                                                                 \
+	"end "
+
 #define CALL_ARGS_MAX 512
 #define CALL_MEMORY   ((size_t)64 * 1024 * 1024)
 
@@ -49,6 +70,9 @@ void call_add_meta_key(struct call *, struct str id);
 
 /* The script as a command, which points into the call. ERR_NOMEM. */
 int call_script_command(struct call *, const char *script, struct redis_command *ret_command);
+
+/* A message went to the dead letters instead of a queue: ERROR. */
+void call_log_dead(const char *op, struct str id);
 
 /* An error reply is logged, and ERR_INTERNAL. */
 int call_check(const char *op, const struct redis_reply *);

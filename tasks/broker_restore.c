@@ -14,11 +14,12 @@
 
 #define MUTEX_MS "300000"
 
-/* KEYS: unacked, unacked_index, list. ARGV: tag, what was read, envelope. */
-static const char exchange_script[] = "if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end "
-                                      "redis.call('ZREM', KEYS[2], ARGV[1]) redis.call('HDEL', KEYS[1], ARGV[1]) "
-                                      "redis.call('RPUSH', KEYS[3], ARGV[3]) "
-                                      "return 1";
+/* KEYS: unacked, unacked_index, dead letters, list. ARGV: tag, what was read, envelope. 2: it went to the dead letters. */
+static const char exchange_script[] = LUA_ADD "if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end "
+                                              "local r = add('RPUSH', KEYS[4], ARGV[3], KEYS[3]) "
+                                              "if type(r) == 'table' then return r end "
+                                              "redis.call('ZREM', KEYS[2], ARGV[1]) redis.call('HDEL', KEYS[1], ARGV[1]) "
+                                              "return 1 + r";
 
 struct sweep {
 	struct redis *redis;
@@ -91,6 +92,7 @@ static int exchange(struct sweep *s, const struct message *m, struct str tag, st
 	call_begin(&c);
 	call_add_key(&c, (struct str)STR(UNACKED));
 	call_add_key(&c, (struct str)STR(UNACKED_INDEX));
+	call_add_key(&c, (struct str)STR(BROKER_DEAD));
 	call_add_list(&c, m->queue, m->priority);
 	call_add(&c, tag);
 	call_add(&c, entry);
@@ -98,6 +100,7 @@ static int exchange(struct sweep *s, const struct message *m, struct str tag, st
 	r = call_script_int(&c, s->redis, NULL, "task_sweep", exchange_script, &n);
 	call_finish(&c);
 	s->restored += n == 1;
+	s->buried += n == 2;
 	return r;
 }
 

@@ -9,22 +9,22 @@
  * KEYS: unacked, unacked_index, then the result of each. ARGV: seconds, then tag and result of each. As finish_script of broker.c for a
  * message that nothing follows.
  */
-static const char finish_all_script[] = "local function is_done(key, tag, result, old) "
-                                        "  if old == result and redis.call('HEXISTS', KEYS[1], tag) == 0 then return true end "
-                                        "  local ok, meta = pcall(cjson.decode, old) "
-                                        "  return ok and type(meta) == 'table' and meta.status == 'SUCCESS' "
-                                        "end "
-                                        "for k = 3, #KEYS do "
-                                        "  local key, tag, result = KEYS[k], ARGV[2 * k - 4], ARGV[2 * k - 3] "
-                                        "  if result ~= '' then "
-                                        "    local old = redis.call('GET', key) "
-                                        "    if not old or not is_done(key, tag, result, old) then "
-                                        "      redis.call('SETEX', key, ARGV[1], result) redis.call('PUBLISH', key, result) "
-                                        "    end "
-                                        "  end "
-                                        "  redis.call('ZREM', KEYS[2], tag) redis.call('HDEL', KEYS[1], tag) "
-                                        "end "
-                                        "return 1";
+static const char finish_all_script[] = LUA_STORED "local function is_done(key, tag, result, old) "
+                                                   "  if old == result and redis.call('HEXISTS', KEYS[1], tag) == 0 then return true end "
+                                                   "  local ok, meta = pcall(cjson.decode, old) "
+                                                   "  return ok and type(meta) == 'table' and meta.status == 'SUCCESS' "
+                                                   "end "
+                                                   "for k = 3, #KEYS do "
+                                                   "  local key, tag, result = KEYS[k], ARGV[2 * k - 4], ARGV[2 * k - 3] "
+                                                   "  if result ~= '' then "
+                                                   "    local old = stored(key) "
+                                                   "    if not old or not is_done(key, tag, result, old) then "
+                                                   "      redis.call('SETEX', key, ARGV[1], result) redis.call('PUBLISH', key, result) "
+                                                   "    end "
+                                                   "  end "
+                                                   "  redis.call('ZREM', KEYS[2], tag) redis.call('HDEL', KEYS[1], tag) "
+                                                   "end "
+                                                   "return 1";
 
 static void write_ends(struct call *c, const struct broker_end *ends, size_t n)
 {

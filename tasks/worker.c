@@ -141,7 +141,8 @@ bool worker_idle(struct worker *w)
 	bool idle;
 
 	pthread_mutex_lock(&w->lock);
-	idle = (!w->taker_runs || w->taker_done) && w->n_running == 0 && (w->n_unsent == 0 || !redis_usable(w->redis, REDIS_TASKS));
+	idle = (!w->taker_runs || w->taker_done) && w->n_running == 0 &&
+	       (w->n_unsent == w->n_refused || !redis_usable(w->redis, REDIS_TASKS));
 	pthread_mutex_unlock(&w->lock);
 	return idle;
 }

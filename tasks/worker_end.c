@@ -258,20 +258,51 @@ static void drop_old_results(struct worker *w)
 	pthread_mutex_unlock(&w->lock);
 }
 
-/* Only the monitor takes out of the list, so the first stays where it is without the lock. */
+static void remove_told(struct worker *w, struct ending *e)
+{
+	pthread_mutex_lock(&w->lock);
+	STAILQ_REMOVE_HEAD(&w->unsent, next);
+	w->n_unsent--;
+	w->n_refused -= e->refused;
+	pthread_mutex_unlock(&w->lock);
+	events_put(w->events, &e->event);
+	ending_destroy(e);
+	w->config.on_change(w->config.arg);
+}
+
+/* The others go before it from now on. */
+static void move_refused(struct worker *w, struct ending *e)
+{
+	pthread_mutex_lock(&w->lock);
+	STAILQ_REMOVE_HEAD(&w->unsent, next);
+	STAILQ_INSERT_TAIL(&w->unsent, e, next);
+	w->n_refused += !e->refused;
+	e->refused = true;
+	pthread_mutex_unlock(&w->lock);
+	w->config.on_change(w->config.arg);
+}
+
+/* Only the monitor takes out of the list, so the first stays where it is without the lock. Each is tried once, of the refused one. */
 void worker_send_unsent(struct worker *w)
 {
+	bool refused = false;
 	struct ending *e;
+	size_t n;
 
 	drop_old_results(w);
-	while ((e = first_unsent(w)) && redis_usable(w->redis, REDIS_TASKS) && tell(w, e) == 0) {
-		pthread_mutex_lock(&w->lock);
-		STAILQ_REMOVE_HEAD(&w->unsent, next);
-		w->n_unsent--;
-		pthread_mutex_unlock(&w->lock);
-		events_put(w->events, &e->event);
-		ending_destroy(e);
-		w->config.on_change(w->config.arg);
+	pthread_mutex_lock(&w->lock);
+	n = w->n_unsent;
+	pthread_mutex_unlock(&w->lock);
+	while (n-- > 0 && (e = first_unsent(w)) && redis_usable(w->redis, REDIS_TASKS)) {
+		int r = e->refused && refused ? ERR_INTERNAL : tell(w, e);
+
+		refused |= e->refused;
+		if (r == 0)
+			remove_told(w, e);
+		else if (r == ERR_UNAVAILABLE || r == ERR_TIMEOUT)
+			return;
+		else
+			move_refused(w, e);
 	}
 }
 

@@ -72,6 +72,7 @@ struct ending {
 	struct followers followers;
 	struct buf event; /* that others hear then; empty: none */
 	int64_t born_us;  /* monotonic */
+	bool refused;     /* Redis answers, and does not do it: others go before it, and nobody's end waits for it */
 };
 STAILQ_HEAD(endings, ending);
 
@@ -117,8 +118,8 @@ struct worker {
 	bool taker_done;      /* ends are told by whoever makes them */
 	struct slots slots;
 	size_t n_slots, n_abandoned;
-	struct endings unsent; /* Redis was away: for the monitor to tell */
-	size_t n_unsent;
+	struct endings unsent;       /* Redis was away: for the monitor to tell */
+	size_t n_unsent, n_refused;  /* of them */
 	struct task_limits *limits;  /* n_tasks of them */
 	struct broker_queues queues; /* what is consumed now; the taker copies it */
 	uint64_t queues_version;

@@ -230,6 +230,39 @@ def test_malformed_messages_are_kept_and_stop_nobody(worker, queues):
     assert {d["reason"] for d in queues.dead()} >= {"item is not JSON", "body is not base64", "no headers.task", "no properties.delivery_tag"}
 
 
+def test_a_queue_that_is_no_list_holds_nobody_up(worker, queues):
+    """A message says where its callbacks go, and where it goes back to; a name that means something else in Redis is no place for it."""
+    bad = queues.send("interop.add", 1, 1, embed={"callbacks": [signature("interop.add", 1, options={"queue": "unacked", "task_id": "follower"})]})
+    queues.wait_result(bad)
+    letter, = queues.dead()
+    assert json.loads(letter["item"])["headers"]["id"] == "follower" and "is no list" in letter["reason"] and letter["queue"] == "unacked"
+    worker.wait_event("broker.dead_letter", level="ERROR", id=bad)
+    queues.redis.lpush(f"celery-task-meta-{(other := 'somebody-elses')}", "a list")
+    queues.send("interop.add", 20, 22, task_id=other)
+    queues.wait_idle()
+    assert queues.result(other)["result"] == 42
+    running, nowhere = queues.send("interop.sleep", 1), envelope("interop.add", 1, 1, queue="unacked_index", task_id="nowhere")
+    queues.push(nowhere)
+    wait.until(lambda: sorted(queues.held()) == sorted([running, "nowhere"]), 5, "both are held")
+    worker.stop()
+    assert json.loads(queues.dead()[0]["item"])["headers"]["id"] == "nowhere" and not queues.held()
+
+
+def test_an_end_that_redis_refuses_holds_nobody_up(redis_server, start_worker, queues):
+    worker = start_worker(redis_server, "-c", "1")
+    redis_server.command("ACL", "SETUSER", "default", "-hdel")
+    first = queues.send("interop.add", 1, 1)
+    worker.wait_event("broker.refused", level="ERROR")
+    redis_server.command("ACL", "SETUSER", "default", "+hdel")
+    queues.wait_idle()
+    assert queues.result(first)["result"] == 2
+    redis_server.command("ACL", "SETUSER", "default", "-hdel")
+    second = queues.send("interop.add", 1, 1)
+    worker.wait_event("task.succeeded", id=second)
+    worker.stop()
+    assert queues.held() == [second]  # it comes back, and is done already
+
+
 def test_a_message_that_kills_whoever_takes_it_is_buried(redis_server, start_worker, queues):
     queues.send("interop.sleep", 600, task_id="poison")
     for _ in range(6):

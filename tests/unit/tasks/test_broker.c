@@ -247,10 +247,32 @@ static void test_broker__a_round_that_redis_refuses(void **state)
 	bool ended = true;
 
 	push(f, "b", "celery", 0);
-	ASK(f, STR("LPUSH"), STR("celery-task-meta-a"), STR("no text"));
+	ASK(f, STR("ACL"), STR("SETUSER"), STR("default"), STR("-publish"));
 	assert_int_equal(broker_round(f->redis, &round, &f->batch, &ended), 0);
+	ASK(f, STR("ACL"), STR("SETUSER"), STR("default"), STR("+publish"));
 	assert_false(ended);
 	assert_taken(f, 0, "b");
+}
+
+/* Names that a message or somebody else has chosen: what lies under them is none of ours. */
+static void test_broker__what_has_the_name_is_something_else(void **state)
+{
+	struct str success = STR("{\"status\": \"SUCCESS\"}");
+	struct fixture *f = *state;
+	const struct broker_message follower = { STR("no-list"), 0, STR("{}") };
+	const struct broker_end end = {
+		.tag = STR("a"), .id = STR("a"), .result = success, .expires_s = 100, .followers = &follower, .n_followers = 1
+	};
+
+	ASK(f, STR("SET"), STR("no-list"), STR("a text"));
+	ASK(f, STR("LPUSH"), STR("celery-task-meta-a"), STR("no text"));
+	assert_int_equal(broker_finish(f->redis, &end), 0);
+	assert_int_equal(ASK(f, STR("GET"), STR("celery-task-meta-a")), success.len);
+	assert_int_equal(ASK(f, STR("LLEN"), STR(BROKER_DEAD)), 1);
+	assert_int_equal(broker_put_back(f->redis, (struct str)STR("b"), (struct str)STR("b"), (struct str)STR("no-list"), 0,
+	                                 (struct str)STR("{}"), true),
+	                 0);
+	assert_int_equal(ASK(f, STR("LLEN"), STR(BROKER_DEAD)), 2);
 }
 
 static void test_broker__put_back(void **state)
@@ -374,6 +396,7 @@ int main(void)
 		CASE_OF(test_broker__finished_once),
 		CASE_OF(test_broker__a_round),
 		CASE_OF(test_broker__a_round_that_redis_refuses),
+		CASE_OF(test_broker__what_has_the_name_is_something_else),
 		CASE_OF(test_broker__put_back),
 		CASE_OF(test_broker__what_cannot_be_held_is_kept),
 		CASE_OF(test_broker__registered_by_hand),
