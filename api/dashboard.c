@@ -3,6 +3,7 @@
 
 #include "api/handlers_impl.h"
 #include "api/reply.h"
+#include "base/log.h"
 #include "domain/account.h"
 
 struct answer {
@@ -25,6 +26,10 @@ void dashboard_show(struct request *req)
 	struct answer answer;
 	int r = dashboard_read(req->worker->db, req->worker->context->cache, &req->budget, req->caller->id, &answer.of);
 
+	if (r == 0 && answer.of.asking < 0)
+		log_write(LOG_WARNING, "impact", "dashboard.not_asked",
+		          LOG_FIELDS(LOG_STR("request_id", req->id), LOG_STR("error", error_name(answer.of.asking))),
+		          "A dashboard is shown as it is: no task could be asked to refresh it");
 	if (r == 0)
 		answer.message = str_of(dashboard_message(&answer.of));
 	reply_found(req, r, &dashboard_fields, &answer);

@@ -39,7 +39,8 @@ static int find(struct db_conn *db, int64_t user_id, struct dashboard *ret_dashb
 	int r = db_select_one(db, &by_user, DB_PARAMS(DB_INT(user_id)), NULL, &s);
 
 	if (r == 0)
-		*ret_dashboard = (struct dashboard){ (double)s.total.cents / 100, s.projects, s.cagnottes, s.intentions, s.last_updated };
+		*ret_dashboard =
+		        (struct dashboard){ (double)s.total.cents / 100, s.projects, s.cagnottes, s.intentions, s.last_updated, 0 };
 	return r;
 }
 
@@ -148,11 +149,12 @@ int dashboard_read(struct db_conn *db, struct cache *cache, struct redis_budget 
 
 	if (r == ERR_NOT_FOUND || (r == 0 && d.last_updated.us < now.us - STALE_US))
 		return refresh_now(db, user_id, ret_dashboard);
-	if (r == 0 && d.last_updated.us < now.us - OLD_S * US_PER_S)
-		r = ask_for_refresh(db, cache, budget, user_id);
-	if (r == 0)
-		*ret_dashboard = d;
-	return r;
+	if (r < 0)
+		return r;
+	if (d.last_updated.us < now.us - OLD_S * US_PER_S)
+		d.asking = ask_for_refresh(db, cache, budget, user_id);
+	*ret_dashboard = d;
+	return 0;
 }
 
 const char *dashboard_message(const struct dashboard *d)

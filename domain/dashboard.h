@@ -16,11 +16,13 @@ struct dashboard {
 	int64_t cagnottes_contributed;
 	int64_t intentions_submitted; /* under the account's address, exactly */
 	struct instant last_updated;
+	int asking; /* an error: no task could be asked to refresh it; the next look a minute later asks again */
 };
 
 /*
  * The row, made when it is missing and worked out anew when it is more than an hour old. One that is more than a minute old is
- * answered as it is, and a task asked to refresh it, once a minute. Not inside a closure; errors of db_write and outbox_put.
+ * answered as it is, and a task asked to refresh it, once a minute; that it could not be asked changes nothing else (tasks.md 1.1).
+ * Not inside a closure; errors of db_select and db_write.
  */
 int dashboard_read(struct db_conn *, struct cache *, struct redis_budget *, int64_t user_id, struct dashboard *ret_dashboard);
 

@@ -99,6 +99,30 @@ static void test_dashboard__it_is_at_most_an_hour_old_and_a_task_asked_once_a_mi
 	close_cache();
 }
 
+static void test_dashboard__that_no_task_can_be_asked_changes_no_answer(void **state)
+{
+	struct fixture *f = *state;
+	struct dashboard first, later = { .projects_supported = -1 };
+	struct redis_budget budget = { 1000000 };
+
+	add_people(f);
+	open_cache();
+	first = read_it(f);
+	clock_advance_for_tests(61 * US_PER_S);
+	fault_arm(FAULT_SQL_STEP, 2, true); /* the row is read, and nothing can be written */
+	assert_ok(dashboard_read(f->conn, cache, &budget, 1, &later));
+	fault_disarm_all();
+	assert_true(later.last_updated.us == first.last_updated.us);
+	assert_int_equal(later.projects_supported, first.projects_supported);
+	assert_true(later.asking < 0);
+	assert_int_equal(tasks(f), 0);
+	clock_advance_for_tests(61 * US_PER_S);
+	read_it(f);
+	assert_int_equal(tasks(f), 1);
+	clock_advance_for_tests(-122 * US_PER_S);
+	close_cache();
+}
+
 static void test_dashboard__what_no_column_holds_is_cut(void **state)
 {
 	struct fixture *f = *state;
@@ -138,6 +162,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		CASE(test_dashboard__what_somebody_brought_about),
 		CASE(test_dashboard__it_is_at_most_an_hour_old_and_a_task_asked_once_a_minute),
+		CASE(test_dashboard__that_no_task_can_be_asked_changes_no_answer),
 		CASE(test_dashboard__what_no_column_holds_is_cut),
 		CASE(test_dashboard__three_messages),
 		CASE(test_dashboard__nobody_has_none),
