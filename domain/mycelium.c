@@ -13,7 +13,6 @@
 
 #define PART_ROWS  64
 #define PART_BYTES ((size_t)64 * 1024 * 1024)
-#define LATE_EVERY 64
 
 /* What is longer than this many characters is not looked at: 4096 numbers take 100 KB. */
 #define SHORT(text) "CASE WHEN LENGTH(" text ") <= 262144 THEN embedding END"
@@ -199,14 +198,24 @@ static int store(struct db_conn *db, const struct mycelium_place *p)
 	                  DB_PARAMS(DB_INT(p->id), DB_JSON((struct json_text){ buf_view(&b) })), NULL);
 }
 
+static int store_part(struct db_conn *db, void *arg)
+{
+	const struct mycelium *part = arg;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < part->n; i++)
+		r = store(db, &part->places[i]);
+	return r;
+}
+
 int mycelium_store(struct db_conn *db, const struct mycelium *m, bool (*late)(void *arg), void *arg)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < m->n; i++) {
-		if (i % LATE_EVERY == 0 && late(arg))
-			return ERR_TIMEOUT;
-		r = store(db, &m->places[i]);
+	for (size_t i = 0; r == 0 && i < m->n; i += PART_ROWS) {
+		struct mycelium part = { .places = m->places + i, .n = m->n - i < PART_ROWS ? m->n - i : PART_ROWS };
+
+		r = late(arg) ? ERR_TIMEOUT : db_write(db, store_part, &part);
 	}
 	return r;
 }

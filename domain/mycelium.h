@@ -28,8 +28,9 @@ struct mycelium {
 int mycelium_work_out(struct db_conn *, unsigned kinds, bool (*late)(void *arg), void *arg, struct mycelium *ret_mycelium);
 
 /*
- * In a closure: writes the places. A row that has lost its embedding meanwhile gets none; one whose vector has been replaced
- * gets the place of the one before. late as above. Errors of db_execute.
+ * Writes the places, some at a time, each time in a transaction of its own: nobody who changes a project waits long for it. What has
+ * been written stays when it ends early, and is written again by the next one. A row that has lost its embedding meanwhile gets no
+ * place; one whose vector has been replaced gets the place of the one before. late as above. Errors of db_write.
  */
 int mycelium_store(struct db_conn *, const struct mycelium *, bool (*late)(void *arg), void *arg);
 

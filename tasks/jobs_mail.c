@@ -11,7 +11,6 @@
 #include "base/json_out.h"
 #include "base/log.h"
 #include "db/outbox.h"
-#include "db/task_done.h"
 #include "tasks/jobs_impl.h"
 #include "tasks/once.h"
 
@@ -222,18 +221,6 @@ static enum task_outcome send_batch(struct batch *b)
 	return TASK_SUCCEEDED;
 }
 
-/* A batch that has been ended is not begun again: its failed mails are another batch's by now. */
-static int was_ended(struct task_run *run)
-{
-	const struct task_done done = { .id = str_of(run->id), .name = str_of(run->policy->name) };
-	struct str stored;
-	int r = task_done_find(run->db, run->arena, &done, &stored);
-
-	if (r == 0)
-		buf_add_str(&run->result, stored);
-	return r;
-}
-
 enum task_outcome send_batch_email(struct task_run *run)
 {
 	struct batch b = { .run = run, .mails = task_value(run, "emails_batch") };
@@ -242,8 +229,8 @@ enum task_outcome send_batch_email(struct task_run *run)
 
 	if (!json_is_array(b.mails))
 		return task_fail(run, "TypeError", "emails_batch must be a list");
-	r = was_ended(run);
-	if (r != ERR_NOT_FOUND)
+	r = task_was_done(run); /* then its failed mails are another batch's by now */
+	if (r != 0)
 		return r < 0 ? task_database_error(run, r) : TASK_SUCCEEDED;
 	b.total = (int64_t)json_array_size(b.mails);
 	b.again = json_array();

@@ -139,4 +139,7 @@ enum task_outcome task_fail_late(struct task_run *);
  */
 int task_commit(struct task_run *, db_write_fn fn, void *arg, const char *period);
 
+/* Before any work: 1: it was committed for this id, run->result is what it said then; 0: it was not; or an error of db_select. */
+int task_was_done(struct task_run *);
+
 #endif

@@ -57,3 +57,16 @@ int task_commit(struct task_run *run, db_write_fn fn, void *arg, const char *per
 	buf_add_str(&run->result, c.stored);
 	return 1;
 }
+
+int task_was_done(struct task_run *run)
+{
+	const struct task_done done = { .id = str_of(run->id), .name = str_of(run->policy->name) };
+	struct str stored;
+	int r = task_done_find(run->db, run->arena, &done, &stored);
+
+	if (r < 0)
+		return r == ERR_NOT_FOUND ? 0 : r;
+	buf_clear(&run->result);
+	buf_add_str(&run->result, stored);
+	return 1;
+}

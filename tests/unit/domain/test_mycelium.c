@@ -17,11 +17,6 @@ static bool counted(void *left)
 	return --*(int *)left < 0;
 }
 
-static int store(struct db_conn *db, void *mycelium)
-{
-	return mycelium_store(db, mycelium, never, NULL);
-}
-
 /* Reduces and stores; how many places there were. */
 static size_t reduce(struct fixture *f, unsigned kinds, size_t left_out)
 {
@@ -29,7 +24,7 @@ static size_t reduce(struct fixture *f, unsigned kinds, size_t left_out)
 	size_t n;
 
 	assert_ok(mycelium_work_out(f->conn, kinds, never, NULL, &m));
-	assert_ok(db_write(f->conn, store, &m));
+	assert_ok(mycelium_store(f->conn, &m, never, NULL));
 	assert_int_equal(m.left_out, left_out);
 	n = m.n;
 	mycelium_finish(&m);
@@ -127,6 +122,14 @@ static void test_mycelium__what_is_no_vector_is_left_out(void **state)
 }
 
 /* More rows than are read at a time, of both kinds: each is placed once, and the same again. */
+/* Twice as many projects, alike. */
+static void double_projects(struct fixture *f)
+{
+	write_rows(f, "INSERT INTO core_projet (titre, description, created_at, saka_score, saka_supporters_count, active_oracles, "
+	              "funding_type, donation_goal, investment_goal, id, embedding) SELECT titre, description, created_at, 0, 0, '[]', "
+	              "'DONATION', 0, 0, id + (SELECT COUNT(*) FROM core_projet), embedding FROM core_projet");
+}
+
 static void test_mycelium__of_many(void **state)
 {
 	struct fixture *f = *state;
@@ -139,11 +142,7 @@ static void test_mycelium__of_many(void **state)
 		add_content(f, i, "published", "c", vector);
 	}
 	for (int i = 0; i < 3; i++)
-		write_rows(
-		        f,
-		        "INSERT INTO core_projet (titre, description, created_at, saka_score, saka_supporters_count, active_oracles, "
-		        "funding_type, donation_goal, investment_goal, id, embedding) SELECT titre, description, created_at, 0, 0, '[]', "
-		        "'DONATION', 0, 0, id + (SELECT COUNT(*) FROM core_projet), embedding FROM core_projet");
+		double_projects(f);
 	assert_ok(mycelium_work_out(f->conn, BOTH, never, NULL, &first));
 	assert_ok(mycelium_work_out(f->conn, BOTH, never, NULL, &second));
 	assert_int_equal(first.n, 31 * 8 + 31);
@@ -158,30 +157,44 @@ static void test_mycelium__of_many(void **state)
 	mycelium_finish(&second);
 }
 
-static int store_late(struct db_conn *db, void *mycelium)
-{
-	int left = 0;
-
-	return mycelium_store(db, mycelium, counted, &left);
-}
-
 static void test_mycelium__ends_when_it_is_late(void **state)
 {
 	struct fixture *f = *state;
 	struct mycelium m;
+	int steps;
 
 	add_project(f, 1, "a", "", EMBEDDING("[1, 0]"));
 	add_project(f, 2, "b", "", EMBEDDING("[0, 1]"));
 	for (int left = 0; left < 4; left++) {
-		int steps = left;
-
+		steps = left;
 		assert_int_equal(mycelium_work_out(f->conn, BOTH, counted, &steps, &m), ERR_TIMEOUT);
 		mycelium_finish(&m);
 	}
 	assert_ok(mycelium_work_out(f->conn, BOTH, never, NULL, &m));
-	assert_int_equal(db_write(f->conn, store_late, &m), ERR_TIMEOUT);
+	steps = 0;
+	assert_int_equal(mycelium_store(f->conn, &m, counted, &steps), ERR_TIMEOUT);
 	mycelium_finish(&m);
 	points_of(f, SEMANTIC_PROJECTS, 0);
+}
+
+/* In small transactions: one for so many that who changes a project meanwhile would be refused is none of them. */
+static void test_mycelium__is_stored_in_parts(void **state)
+{
+	static const char placed[] = "SELECT COUNT(*) FROM core_projet WHERE CAST(embedding AS text) LIKE '%coordinates_3d%'";
+	struct fixture *f = *state;
+	struct mycelium m;
+	int steps = 2;
+
+	for (int id = 1; id <= 25; id++)
+		add_project(f, id, "a", "", EMBEDDING("[1, 0]"));
+	for (int i = 0; i < 3; i++)
+		double_projects(f);
+	assert_ok(mycelium_work_out(f->conn, BOTH, never, NULL, &m));
+	assert_int_equal(mycelium_store(f->conn, &m, counted, &steps), ERR_TIMEOUT);
+	assert_int_equal(count_of(f, placed), 128);
+	assert_ok(mycelium_store(f->conn, &m, never, NULL));
+	mycelium_finish(&m);
+	assert_int_equal(count_of(f, placed), 200);
 }
 
 /* What was gone, or had lost its embedding, when the places were written. */
@@ -195,7 +208,7 @@ static void test_mycelium__what_changes_meanwhile(void **state)
 	add_project(f, 3, "c", "", EMBEDDING("[0, 2]"));
 	assert_ok(mycelium_work_out(f->conn, BOTH, never, NULL, &m));
 	write_rows(f, "DELETE FROM core_projet WHERE id = 1; UPDATE core_projet SET embedding = NULL WHERE id = 2");
-	assert_ok(db_write(f->conn, store, &m));
+	assert_ok(mycelium_store(f->conn, &m, never, NULL));
 	mycelium_finish(&m);
 	assert_int_equal(points_of(f, SEMANTIC_PROJECTS, 1)->id, 3);
 	assert_int_equal(count_of(f, "SELECT COUNT(*) FROM core_projet WHERE embedding IS NULL"), 1);
@@ -230,6 +243,7 @@ int main(void)
 		CASE(test_mycelium__what_is_no_vector_is_left_out),
 		CASE(test_mycelium__of_many),
 		CASE(test_mycelium__ends_when_it_is_late),
+		CASE(test_mycelium__is_stored_in_parts),
 		CASE(test_mycelium__what_changes_meanwhile),
 		CASE(test_mycelium__without_memory),
 	};
