@@ -6,7 +6,8 @@
 #include "base/cleanup.h"
 #include "tasks/curl_impl.h"
 
-#define HEAD_MAX_BYTES ((size_t)64 * 1024) /* libcurl keeps the whole head of an answer */
+#define HEAD_MAX_BYTES    ((size_t)64 * 1024) /* libcurl keeps the whole head of an answer */
+#define RETRY_AFTER_MAX_S 86400               /* who says more has made a mistake: nothing of ours may wait for years */
 
 /* What comes in, and how much of it may. */
 struct receiver {
@@ -90,7 +91,7 @@ static void read_answer(CURL *easy, struct http_answer *answer)
 	curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after);
 	curl_easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type);
 	answer->status = (int)status;
-	answer->retry_after_s = retry_after;
+	answer->retry_after_s = retry_after < 0 ? 0 : retry_after > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : retry_after;
 	snprintf(answer->content_type, sizeof(answer->content_type), "%s", type ? type : "");
 }
 

@@ -39,7 +39,7 @@ struct http_request {
 
 struct http_answer {
 	int status;
-	int64_t retry_after_s; /* of the header, seconds or a date; 0: none */
+	int64_t retry_after_s; /* of the header, seconds or a date, a day at most; 0: none */
 	char content_type[80]; /* "": none; longer ones are cut */
 	struct buf body;
 };

@@ -56,6 +56,30 @@ static void test_http__an_answer_of_any_status(void **state)
 	http_answer_finish(&answer);
 }
 
+/* Nothing of ours is put off for years because a service has made a mistake. */
+static void test_http__a_pause_is_a_day_at_most(void **state)
+{
+	static const struct {
+		const char *said;
+		int64_t pause_s;
+	} cases[] = { { "86399", 86399 },
+		      { "86401", 86400 },
+		      { "9000000000000000000", 86400 },
+		      { "Fri, 01 Jan 2100 00:00:00 GMT", 86400 },
+		      { "Thu, 01 Jan 2015 00:00:00 GMT", 0 },
+		      { "soon", 0 } };
+
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct http_answer answer;
+		char text[200];
+
+		snprintf(text, sizeof(text), "HTTP/1.1 503 Away\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n", cases[i].said);
+		assert_asks(text, 0, &answer);
+		assert_int_equal(answer.retry_after_s, cases[i].pause_s);
+		http_answer_finish(&answer);
+	}
+}
+
 static void test_http__a_redirect_is_an_answer(void **state)
 {
 	struct http_answer answer;
@@ -208,15 +232,11 @@ static void test_http__many_threads_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_http__an_answer_of_any_status),
-		cmocka_unit_test(test_http__a_redirect_is_an_answer),
-		cmocka_unit_test(test_http__what_is_too_large_is_refused),
-		cmocka_unit_test(test_http__what_is_cut_is_no_answer),
-		cmocka_unit_test(test_http__nobody_listens),
-		cmocka_unit_test(test_http__bad_requests_are_not_sent),
-		cmocka_unit_test(test_http__silence_ends_with_the_deadline),
-		cmocka_unit_test(test_http__gives_up_when_the_process_ends),
-		cmocka_unit_test(test_http__many_threads_at_once),
+		cmocka_unit_test(test_http__an_answer_of_any_status),        cmocka_unit_test(test_http__a_pause_is_a_day_at_most),
+		cmocka_unit_test(test_http__a_redirect_is_an_answer),        cmocka_unit_test(test_http__what_is_too_large_is_refused),
+		cmocka_unit_test(test_http__what_is_cut_is_no_answer),       cmocka_unit_test(test_http__nobody_listens),
+		cmocka_unit_test(test_http__bad_requests_are_not_sent),      cmocka_unit_test(test_http__silence_ends_with_the_deadline),
+		cmocka_unit_test(test_http__gives_up_when_the_process_ends), cmocka_unit_test(test_http__many_threads_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
