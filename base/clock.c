@@ -10,7 +10,7 @@
 
 #define DAY_S INT64_C(86400)
 
-static atomic_llong test_offset_us;
+static atomic_llong test_offset_us, test_step_us;
 
 static int64_t read_clock(clockid_t id)
 {
@@ -22,7 +22,7 @@ static int64_t read_clock(clockid_t id)
 
 struct instant clock_now(void)
 {
-	return (struct instant){ read_clock(CLOCK_REALTIME) };
+	return (struct instant){ read_clock(CLOCK_REALTIME) + atomic_load_explicit(&test_step_us, memory_order_relaxed) };
 }
 
 int64_t clock_monotonic_us(void)
@@ -44,6 +44,11 @@ struct timespec clock_wait_until(int64_t wait_us)
 void clock_advance_for_tests(int64_t delta_us)
 {
 	atomic_fetch_add(&test_offset_us, delta_us);
+}
+
+void clock_step_for_tests(int64_t delta_us)
+{
+	atomic_fetch_add(&test_step_us, delta_us);
 }
 
 struct civil {

@@ -31,8 +31,11 @@ int64_t clock_monotonic_us(void);
  */
 struct timespec clock_wait_until(int64_t wait_us);
 
-/* Moves both clocks by delta_us from now on; tests only. */
+/* Moves both clocks by delta_us from now on; tests only. What other threads wait for just then, a statement say, is too late at once. */
 void clock_advance_for_tests(int64_t delta_us);
+
+/* Moves the wall clock alone, as an administrator or NTP does; tests only. */
+void clock_step_for_tests(int64_t delta_us);
 
 /* "2026-01-05T09:00:00+00:00", with ".ffffff" when not zero; returns the length. Years 0 to 9999. */
 size_t clock_format_iso(struct instant, char ret_text[CLOCK_ISO_SIZE]);

@@ -176,7 +176,7 @@ static int fill_silo(struct db_conn *db, const struct saka_silo *silo, int64_t g
 int saka_compost_cycle(struct db_conn *db, struct saka_compost *c)
 {
 	struct instant now = clock_now();
-	struct saka_silo silo;
+	struct saka_silo silo = { 0 };
 	int r = 0;
 
 	c->cycles = c->wallets_affected = c->total_composted = 0;

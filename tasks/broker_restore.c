@@ -46,7 +46,7 @@ static int unlock(struct redis *redis, const char *token)
 /* 1: ours now; 0: another one sweeps. */
 static int lock(struct redis *redis, char token[UUID_HEX_SIZE])
 {
-	struct redis_reply *reply;
+	struct redis_reply *reply = NULL;
 	int r = random_uuid_hex(token);
 
 	if (r == 0)

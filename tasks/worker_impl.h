@@ -1,7 +1,7 @@
 /*
  * Inside of a worker: worker.c is its life, worker_take.c the thread that takes, worker_accept.c what it makes of what came,
- * worker_run.c the threads that run, worker_jobs.c what is held, worker_end.c how a job ends, worker_keep.c what is due at times.
- * control.c answers for it.
+ * worker_run.c the threads that run, worker_jobs.c what is held, worker_end.c how a job ends, worker_tell.c what Redis is told
+ * of that, worker_keep.c what is due at times. control.c answers for it.
  *
  * A job is a message that is held: in the list of all, and either ready, waiting for its time, running, or ended. Its thread owns it
  * while it runs; who takes it out of the list of all frees it. One lock for all of it; no call to Redis or the database under the lock.
@@ -170,14 +170,14 @@ int worker_add_slot(struct worker *, struct error *err);
 /* The limits of this job's run, in microseconds; hard may be INT64_MAX. With the lock. */
 void worker_limits(struct worker *, const struct job *, int64_t *ret_soft_us, int64_t *ret_hard_us);
 
+/* ---- worker_end.c: no lock, worker_give_up aside ---- */
+
 /*
  * Gives a running job up, with the lock: it ends here with this error (REVOKED when terminated), its thread is left to itself, and
  * frees job and thread when its run is over. Then, without the lock, worker_tell the ending; the monitor makes another thread.
  * NULL without memory: nothing has happened.
  */
 struct ending *worker_give_up(struct worker *, struct job *, const struct task_error *, bool terminated);
-
-/* ---- worker_end.c: no lock ---- */
 
 /* A result that is stored, with what follows; NULL without memory (logged). */
 struct ending *ending_create(const struct job *, const struct result *);
@@ -189,6 +189,8 @@ struct ending *ending_failure(struct worker *, const struct job *, const struct 
 struct ending *ending_retry(struct worker *, const struct job *, const struct task_error *, int64_t after_s);
 struct ending *ending_revoked(struct worker *, const struct job *, const char *why); /* "revoked", "expired" */
 struct ending *ending_done_before(const struct job *);
+
+/* ---- worker_tell.c: no lock ---- */
 
 /* Redis is told soon, or when it is back. NULL is fine. */
 void worker_tell(struct worker *, struct ending *take_ending);

@@ -65,9 +65,9 @@ int main(int argc, char **argv)
 	pthread_t threads[THREADS_MAX];
 	struct error err = { 0 };
 	int64_t started_us;
-	long n;
+	long n = argc == 5 ? strtol(argv[2], NULL, 10) : 0;
 
-	if (argc != 5 || (n = strtol(argv[2], NULL, 10)) < 1 || n > THREADS_MAX)
+	if (n < 1 || n > THREADS_MAX)
 		die("usage", "enqueue URL THREADS SECONDS TASKS");
 	if (db_open(&config, &db, &err) < 0)
 		die("open", err.text);

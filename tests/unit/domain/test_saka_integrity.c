@@ -90,9 +90,8 @@ static void test_saka_integrity__a_balance_changed_past_us_is_told_at_the_next_c
 	assert_int_equal(alerts(f), 0);
 	adjust(f, 2, 5);
 	assert_int_equal(alerts(f), 1);
-	ASSERT_ALERT(f, 0, BYPASS,
-	             "\"violation_type\": \"saka_wallet_bypass\", \"user_id\": 2, \"username\": \"user2\", \"email\": "
-	             "\"x@example.org\", \"old_balance\": 105, \"new_balance\": 905, \"delta\": 800",
+	ASSERT_ALERT(f, 0, BYPASS, "\"violation_type\": \"saka_wallet_bypass\", \"user_id\": 2, \"username\": \"user2\"",
+	             "\"email\": \"x@example.org\", \"old_balance\": 105, \"new_balance\": 905, \"delta\": 800",
 	             "\"detection_method\": \"after_change\"", "\"detection_details\": ", "\"likely_cause\": ",
 	             "\"constitution_violation\": ", "\"action_required\": ", "\"saka_wallet_bypass:2:");
 	spend(f, 2, 5);
@@ -107,10 +106,10 @@ static void test_saka_integrity__a_massive_change_is_told(void **state)
 	spend(f, 7, 10001);
 	assert_int_equal(alerts(f), 1);
 	ASSERT_ALERT(f, 0, MASSIVE, "\"violation_type\": \"saka_wallet_massive_change\", \"user_id\": 7, \"username\": \"user7\"",
-	             "\"old_balance\": 30000, \"new_balance\": 19999, \"delta\": -10001, \"critical_threshold\": 10000, "
-	             "\"threshold_exceeded\": true",
-	             "\"detection_method\": \"after_change\"", "\"detection_details\": ", "\"likely_cause\": ",
-	             "\"constitution_violation\": ", "\"philosophy_violation\": ", "\"action_required\": ", "\"saka_wallet_massive:7:");
+	             "\"old_balance\": 30000, \"new_balance\": 19999, \"delta\": -10001, \"critical_threshold\": 10000",
+	             "\"threshold_exceeded\": true", "\"detection_method\": \"after_change\"",
+	             "\"detection_details\": ", "\"likely_cause\": ", "\"constitution_violation\": ", "\"philosophy_violation\": ",
+	             "\"action_required\": ", "\"saka_wallet_massive:7:");
 }
 
 static void test_saka_integrity__an_alert_goes_with_its_change(void **state)

@@ -62,7 +62,7 @@ static void push(struct fixture *f)
 
 static void assert_pops(struct fixture *f)
 {
-	struct redis_reply *reply;
+	struct redis_reply *reply = NULL;
 
 	assert_int_equal(receive(f, &reply, ENOUGH_MS), 1);
 	assert_true(str_is(redis_reply_text(redis_reply_at(reply, 1)), "x"));

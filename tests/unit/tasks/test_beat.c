@@ -34,7 +34,7 @@ static void to_mid_hour(void)
 {
 	int64_t now_us = clock_now().us;
 
-	clock_advance_for_tests(HOUR_US / 2 - now_us % HOUR_US + (now_us % HOUR_US > HOUR_US / 2 ? HOUR_US : 0));
+	clock_step_for_tests(HOUR_US / 2 - now_us % HOUR_US + (now_us % HOUR_US > HOUR_US / 2 ? HOUR_US : 0));
 }
 
 static struct beat *start_beat(struct fixture *f, const struct beat_entry *entries, size_t n)
@@ -86,7 +86,7 @@ static void test_beat__each_due_time_once_however_many_schedulers(void **state)
 		beats[i] = start_beat(f, hourly, 1);
 	assert_true(WAIT_FOR(ENOUGH_MS, number(f, "SELECT count(*) FROM egoejo_beat") == 1));
 	for (int hour = 1; hour <= 3; hour++) {
-		clock_advance_for_tests(HOUR_US);
+		clock_step_for_tests(HOUR_US);
 		for (size_t i = 0; i < 4; i++)
 			beat_wake(beats[i]);
 		assert_true(WAIT_FOR(ENOUGH_MS, number(f, ENQUEUED) == hour));
@@ -104,7 +104,7 @@ static void test_beat__what_was_missed(void **state)
 	to_mid_hour();
 	beat_destroy(start_beat(f, hourly, 1));
 	assert_int_equal(number(f, ENQUEUED), 0); /* the first start makes up for nothing */
-	clock_advance_for_tests(5 * HOUR_US);
+	clock_step_for_tests(5 * HOUR_US);
 	beat_destroy(start_beat(f, hourly, 1));
 	assert_int_equal(number(f, ENQUEUED), 1); /* once for five */
 	beat_destroy(start_beat(f, hourly, 1));
@@ -119,16 +119,16 @@ static void test_beat__a_clock_that_jumps(void **state)
 	to_mid_hour();
 	beat = start_beat(f, hourly, 1);
 	assert_true(WAIT_FOR(ENOUGH_MS, number(f, "SELECT count(*) FROM egoejo_beat") == 1));
-	clock_advance_for_tests(3 * HOUR_US);
+	clock_step_for_tests(3 * HOUR_US);
 	beat_wake(beat);
 	assert_true(WAIT_FOR(ENOUGH_MS, number(f, ENQUEUED) == 1));
-	clock_advance_for_tests(-3 * HOUR_US);
+	clock_step_for_tests(-3 * HOUR_US);
 	for (int i = 0; i < 3; i++) { /* those hours have been */
-		clock_advance_for_tests(HOUR_US);
+		clock_step_for_tests(HOUR_US);
 		beat_wake(beat);
 		assert_false(WAIT_FOR(200, number(f, ENQUEUED) > 1));
 	}
-	clock_advance_for_tests(HOUR_US);
+	clock_step_for_tests(HOUR_US);
 	beat_wake(beat);
 	assert_true(WAIT_FOR(ENOUGH_MS, number(f, ENQUEUED) == 2));
 	beat_destroy(beat);
@@ -151,7 +151,7 @@ static void test_beat__its_message(void **state)
 
 	to_mid_hour();
 	beat_destroy(start_beat(f, hourly, 1));
-	clock_advance_for_tests(HOUR_US);
+	clock_step_for_tests(HOUR_US);
 	beat_destroy(start_beat(f, hourly, 1));
 	assert_int_equal(number(f, ENQUEUED " WHERE name = 'core.tasks.check_redis_health' AND queue = 'celery'"), 1);
 	assert_int_equal(number(f, ENQUEUED " WHERE envelope LIKE '%\"celery_beat_task\": true%'"), 1);

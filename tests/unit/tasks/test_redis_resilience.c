@@ -16,7 +16,7 @@ static enum task_outcome double_it(struct task_run *run)
 
 	if (x == NULL_INT)
 		return task_fail(run, "TypeError", "not a number");
-	buf_addf(&run->result, "%lld", (long long)(2 * x));
+	buf_addf(&run->result, "%lld", 2 * (long long)x);
 	return TASK_SUCCEEDED;
 }
 

@@ -55,7 +55,7 @@ static void test_relay__what_a_dead_one_held_is_taken_when_its_lease_ends(void *
 	assert_ok(db_write(f->conn, take_as_another, f));
 	relay = start_relay(&services, 1);
 	assert_false(WAIT_FOR(1500, atomic_load(&all_runs) > 0)); /* he may be at it */
-	clock_advance_for_tests(OUTBOX_LEASE_US + US_PER_S);
+	clock_step_for_tests(OUTBOX_LEASE_US + US_PER_S);
 	relay_wake(relay);
 	assert_true(WAIT_FOR(ENOUGH_MS, number(f, ALL_ROWS) == 0));
 	assert_int_equal(atomic_load(&all_runs), 3);
@@ -247,7 +247,7 @@ static void test_relay__a_retry_survives_a_restart(void **state)
 		assert_true(WAIT_FOR(ENOUGH_MS, atomic_load(&all_runs) == i && number(f, FREE_ROWS) == (i < 3)));
 		assert_false(i < 3 && WAIT_FOR(300, atomic_load(&all_runs) > i)); /* its delay has not passed */
 		assert_int_equal(relay_destroy(relay), 0);
-		clock_advance_for_tests((i == 1 ? 61 : 121) * US_PER_S);
+		clock_step_for_tests((i == 1 ? 61 : 121) * US_PER_S);
 	}
 	assert_int_equal(number(f, ALL_ROWS), 0);
 }

@@ -64,7 +64,7 @@ static const char *id_of(struct fixture *f, size_t i)
 
 static void let_time_pass(int64_t us)
 {
-	clock_advance_for_tests(us);
+	clock_step_for_tests(us);
 	relay_wake(relay);
 }
 
