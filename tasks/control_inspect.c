@@ -187,7 +187,7 @@ json_t *control_stats(struct worker *w, const json_t *arguments)
 	snprintf(tick, sizeof(tick), "%lld", (long long)events_tick(w->events));
 	pthread_mutex_lock(&w->lock);
 	total = totals(w);
-	prefetch = (size_t)w->config.concurrency * PREFETCH_MULTIPLIER + w->n_waiting;
+	prefetch = jobs_most(w);
 	pthread_mutex_unlock(&w->lock);
 	return json_pack("{s:o, s:i, s:s, s:I, s:o, s:o, s:I, s:o}", "total", total, "pid", (int)getpid(), "clock", tick, "uptime",
 	                 (json_int_t)((clock_now().us - w->started.us) / US_PER_S), "pool", pool(w), "broker", broker(w), "prefetch_count",

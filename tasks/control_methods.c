@@ -161,7 +161,7 @@ static bool read_rate(const json_t *value, int64_t *ret_interval_us)
 	else if (json_is_string(value) && sscanf(json_string_value(value), "%15lf/%c", &rate, &unit) < 1)
 		return false;
 	per = unit == 'm' ? 60 : unit == 'h' ? 3600 : unit == 's' ? 1 : 0;
-	if (!(rate >= 0) || rate > 1e6 || per == 0)
+	if (!(rate >= 0) || rate > 1e6 || (rate > 0 && rate < 1e-6) || per == 0)
 		return false;
 	*ret_interval_us = rate > 0 ? (int64_t)(per * (double)US_PER_S / rate) : 0;
 	return true;
@@ -181,6 +181,7 @@ static json_t *rate_limit(struct worker *w, const json_t *arguments)
 	pthread_mutex_lock(&w->lock);
 	limits->interval_us = interval_us;
 	limits->next_us = 0;
+	jobs_unlimit(w, worker_find_task(w, message_text(arguments, "task_name")));
 	pthread_mutex_unlock(&w->lock);
 	return interval_us ? control_ok("new rate limit set successfully") : control_ok("rate limit disabled successfully");
 }

@@ -40,6 +40,7 @@ struct job {
 	enum job_state state;
 	int64_t due_at_us; /* wall clock; waiting */
 	size_t place;      /* in the heap of those that wait */
+	bool limited;      /* it waits for a rate limit: unlike those with an ETA it raises no limit */
 	/* Running */
 	struct slot *slot;
 	int64_t started_us;     /* monotonic */
@@ -110,8 +111,8 @@ struct worker {
 	pthread_mutex_t lock;
 	pthread_cond_t work; /* ready, stopping */
 	struct jobs all, ready;
-	struct job **waiting; /* heap by due_at_us */
-	size_t n_waiting, waiting_cap;
+	struct job **waiting;                     /* heap by due_at_us */
+	size_t n_waiting, waiting_cap, n_limited; /* of those that wait */
 	size_t n_held, n_running;
 	struct endings ended; /* for the taker to tell */
 	bool taker_waits;     /* for something to do: it is to be called */
@@ -138,7 +139,15 @@ void jobs_add(struct worker *, struct job *);    /* into the list of all */
 void jobs_remove(struct worker *, struct job *); /* out of whatever list it is in */
 void jobs_make_ready(struct worker *, struct job *);
 int jobs_make_waiting(struct worker *, struct job *, int64_t due_at_us); /* ERR_NOMEM */
-void jobs_start(struct worker *, struct job *, struct slot *);           /* out of ready */
+int jobs_limit(struct worker *, struct job *, int64_t due_at_us);        /* the same, for a rate limit */
+
+/* Those of the task that wait for its rate limit wait no more. */
+void jobs_unlimit(struct worker *, const struct task_policy *);
+
+/* How many may be held: the prefetch count of Celery. */
+size_t jobs_most(const struct worker *);
+
+void jobs_start(struct worker *, struct job *, struct slot *); /* out of ready */
 
 /* Those whose time has come become ready; the time of the next one, wall clock, INT64_MAX without. */
 int64_t jobs_ripen(struct worker *, int64_t now_us);

@@ -70,6 +70,8 @@ static void heap_remove(struct worker *w, struct job *j)
 	size_t place = j->place;
 	struct job *last = w->waiting[--w->n_waiting];
 
+	w->n_limited -= j->limited;
+	j->limited = false;
 	if (last == j)
 		return;
 	put_at(w, place, last);
@@ -95,6 +97,15 @@ int jobs_make_waiting(struct worker *w, struct job *j, int64_t due_at_us)
 	put_at(w, w->n_waiting++, j);
 	sift_up(w, j->place);
 	return 0;
+}
+
+int jobs_limit(struct worker *w, struct job *j, int64_t due_at_us)
+{
+	int r = jobs_make_waiting(w, j, due_at_us);
+
+	j->limited = r == 0;
+	w->n_limited += j->limited;
+	return r;
 }
 
 /* ---- the lists ---- */
@@ -170,9 +181,23 @@ struct job *jobs_find_tag(struct worker *w, const char *tag)
 	return NULL;
 }
 
+void jobs_unlimit(struct worker *w, const struct task_policy *policy)
+{
+	struct job *j;
+
+	TAILQ_FOREACH(j, &w->all, all)
+	if (j->limited && j->policy == policy)
+		jobs_make_ready(w, j);
+}
+
+size_t jobs_most(const struct worker *w)
+{
+	return (size_t)w->config.concurrency * PREFETCH_MULTIPLIER + w->n_waiting - w->n_limited;
+}
+
 size_t jobs_room(const struct worker *w, size_t leaving)
 {
-	size_t limit = (size_t)w->config.concurrency * PREFETCH_MULTIPLIER + w->n_waiting, held = w->n_held - leaving;
+	size_t limit = jobs_most(w), held = w->n_held - leaving;
 
 	return held < limit ? limit - held : 0;
 }

@@ -37,7 +37,7 @@ static bool pass_rate(struct worker *w, struct job *j)
 	if (!limits->interval_us)
 		return true;
 	if (limits->next_us > now)
-		return jobs_make_waiting(w, j, limits->next_us) < 0;
+		return jobs_limit(w, j, limits->next_us) < 0;
 	limits->next_us = now + limits->interval_us;
 	return true;
 }

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "tasks/broker_impl.h"
 #include "tasks/worker_impl.h"
 
 #define DOWN_MS         100 /* between two looks at a Redis that is away */
@@ -138,7 +139,8 @@ static void register_loose(struct taker *t)
 	worker_accept(t->worker, &t->batch, false);
 }
 
-static void hear_waiter(struct taker *t)
+/* False: Redis refuses to hand anything over (logged): a look later, not at once. */
+static bool hear_waiter(struct taker *t)
 {
 	struct redis_reply *reply;
 	int r = redis_waiter_receive(t->waiter, &reply);
@@ -148,7 +150,11 @@ static void hear_waiter(struct taker *t)
 		log_write(LOG_WARNING, "tasks.worker", "worker.deaf", LOG_NO_FIELDS,
 		          "the connection that waits for tasks went silent: another one is made");
 	if (r <= 0)
-		return;
+		return true;
+	if (call_check("brpop", reply) < 0) {
+		redis_replies_free(&reply, 1);
+		return false;
+	}
 	atomic_store(&t->worker->last_take_us, clock_monotonic_us());
 	list = redis_reply_size(reply) == 2 ? redis_reply_text(redis_reply_at(reply, 0)) : (struct str){ NULL, 0 };
 	item = list.s ? redis_reply_text(redis_reply_at(reply, 1)) : list;
@@ -157,6 +163,7 @@ static void hear_waiter(struct taker *t)
 	redis_replies_free(&reply, 1);
 	if (t->loose.item)
 		register_loose(t);
+	return true;
 }
 
 /* ---- turns ---- */
@@ -214,7 +221,8 @@ static int look(struct taker *t)
 	worker_collect(t->worker, &t->telling, &room);
 	if (t->waiter && redis_waiter_pending(t->waiter)) {
 		go_round(t, 0);
-		hear_waiter(t);
+		if (!hear_waiter(t))
+			return DOWN_MS;
 		return redis_waiter_pending(t->waiter) ? IDLE_MS / 4 : 0;
 	}
 	if (!prepare_take(t, room, &ms)) {

@@ -131,7 +131,20 @@ def test_rates_are_limited(worker, queues):
         queues.wait_result(task)
     assert time.monotonic() - started >= 1.4
     assert "error" in queues.control("rate_limit", task_name="interop.nobody", rate_limit="2/s")
+    assert "error" in queues.control("rate_limit", task_name="interop.add", rate_limit=1e-300)
     assert "error" in queues.control("rate_limit", task_name="interop.add", rate_limit="often")
+
+
+def test_what_waits_for_a_rate_is_not_taken_without_end(worker, queues):
+    queues.control("rate_limit", task_name="interop.add", rate_limit="1/h")
+    tasks = [queues.send("interop.add", n, 1) for n in range(50)]
+    queues.wait_result(tasks[0])
+    wait.until(lambda: len(queues.control("scheduled")) == 4, 5, "as many as are taken ahead")
+    assert queues.control("stats")["prefetch_count"] == 4
+    assert len(queues.held()) == 4 and queues.redis.llen("celery") == 45
+    assert queues.control("rate_limit", task_name="interop.add", rate_limit=0) == {"ok": "rate limit disabled successfully"}
+    for task in tasks:
+        queues.wait_result(task)
 
 
 # --- control ---

@@ -124,6 +124,21 @@ def test_connected_and_taking_nothing_is_noticed(redis_server, start_worker, que
     queues.wait_idle()
 
 
+def test_a_queue_that_cannot_be_one_is_not_hammered(redis_server, start_worker, queues):
+    queues.redis.set("celery", "something else")
+    worker = start_worker(redis_server, "-c", "1")
+    worker.wait_event("broker.refused", level="ERROR")
+
+    def asked():
+        return queues.redis.info("commandstats")["cmdstat_brpop"]["calls"]
+
+    before, began = asked(), time.monotonic()
+    wait.until(lambda: asked() - before >= 5, 10, "it tries on")
+    assert asked() - before < 30 * (time.monotonic() - began)
+    queues.redis.delete("celery")
+    queues.wait_result(queues.send("interop.add", 1, 1))
+
+
 def test_who_cannot_renew_what_it_holds_does_not_put_it_back(redis_server, start_worker, queues):
     """Its own messages look forgotten then, and would be run twice at once."""
     worker = start_worker(redis_server, "-c", "1", VISIBILITY_TIMEOUT="1")
