@@ -22,6 +22,8 @@
 #define BROKER_REDELIVERIES 5 /* put back so often, a message goes to the dead letters (tasks.md 8) */
 #define BROKER_DEAD         "celery:dead"
 #define BROKER_DEAD_MAX     1000
+#define BROKER_ITEM_MAX     (2 << 20) /* bytes of a message; a larger one cannot be handled within the time of one command */
+#define BROKER_ITEM_KEPT    65536     /* of such a one, among the dead letters */
 
 /* Appends the key of the list where a message of that priority waits. */
 void broker_add_list(struct buf *, struct str queue, int priority);
@@ -67,7 +69,10 @@ int broker_declare(struct redis *, const struct broker_queues *);
 int broker_take(struct redis *, struct broker_queues *, size_t most, int64_t taken_at_us, struct broker_batch *ret_batch);
 int broker_recall(struct redis *, int64_t taken_at_us, struct broker_batch *ret_batch);
 
-/* Registers what BRPOP handed over (list is the key it named). May be repeated. */
+/*
+ * Registers what BRPOP handed over (list is the key it named), or gives it to the dead letters when it is too large. May be repeated; after
+ * an unknown outcome broker_recall may have it.
+ */
 int broker_register(struct redis *, struct broker_queues *, struct str list, struct str item, int64_t taken_at_us,
                     struct broker_batch *ret_batch);
 

@@ -14,8 +14,9 @@
 
 /*
  * KEYS: unacked, unacked_index, dead letters, then the lists, all queues of a step before the next step. ARGV: time, most, number
- * of queues, most dead letters, and an item that is in hand already with the number of its list. The reply has three elements for each
- * item: the number of its queue, its tag when it is registered, the item.
+ * of queues, most dead letters, most bytes of an item, how many of a larger one are kept, and an item that is in hand already with the
+ * number of its list. The reply has three elements for each item: the number of its queue, its tag when it is registered, the item. One
+ * reply is not longer than the most bytes and one more item.
  */
 const char broker_take_script[] =
         "local out, n, nq = {}, 0, tonumber(ARGV[3]) "
@@ -23,6 +24,9 @@ const char broker_take_script[] =
         "  redis.call('LPUSH', KEYS[3], cjson.encode({reason = why, queue = key, item = item, at = ARGV[1]})) "
         "  redis.call('LTRIM', KEYS[3], 0, ARGV[4]) "
         "  return '' "
+        "end "
+        "local function too_large(key, item) "
+        "  return bury(key, string.sub(item, 1, ARGV[6]), 'too large: ' .. #item .. ' bytes, of which the first are kept') "
         "end "
         "local function hold(key, item) "
         "  local ok, m = pcall(cjson.decode, item) "
@@ -38,16 +42,19 @@ const char broker_take_script[] =
         "  redis.call('HSET', KEYS[1], tag, '[' .. item .. ', ' .. cjson.encode(ex) .. ', ' .. cjson.encode(rk) .. ']') "
         "  return tag "
         "end "
+        "local bytes, most_bytes = 0, tonumber(ARGV[5]) "
         "local function add(i, item) "
-        "  n = n + 1 "
-        "  out[n * 3 - 2], out[n * 3 - 1], out[n * 3] = (i - 1) % nq, hold(KEYS[3 + i], item), item "
+        "  local key, tag = KEYS[3 + i] "
+        "  if #item > most_bytes then tag, item = too_large(key, item), string.sub(item, 1, ARGV[6]) else tag = hold(key, item) end "
+        "  n, bytes = n + 1, bytes + #item "
+        "  out[n * 3 - 2], out[n * 3 - 1], out[n * 3] = (i - 1) % nq, tag, item "
         "end "
-        "if ARGV[5] then add(tonumber(ARGV[6]), ARGV[5]) end "
+        "if ARGV[7] then add(tonumber(ARGV[8]), ARGV[7]) end "
         "local order = {} "
         "for q = 1, nq do order[q] = q end "
         "for step = 0, 3 do "
         "  local misses = 0 "
-        "  while n < tonumber(ARGV[2]) and misses < nq do "
+        "  while n < tonumber(ARGV[2]) and bytes < most_bytes and misses < nq do "
         "    local q = table.remove(order, 1) "
         "    table.insert(order, q) "
         "    local item = redis.pcall('RPOP', KEYS[3 + step * nq + q]) "
@@ -113,6 +120,8 @@ void call_add_take(struct call *c, const struct broker_queues *queues, size_t mo
 	call_addf(c, "%zu", most < BROKER_BATCH_MAX ? most : (size_t)BROKER_BATCH_MAX);
 	call_addf(c, "%zu", queues->n);
 	call_addf(c, "%d", BROKER_DEAD_MAX - 1);
+	call_addf(c, "%d", BROKER_ITEM_MAX);
+	call_addf(c, "%d", BROKER_ITEM_KEPT);
 }
 
 /* list: where the item that is in hand came from, 1 is the first; 0: none. */

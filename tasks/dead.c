@@ -10,7 +10,7 @@
 #include "tasks/broker.h"
 #include "tasks/message.h"
 
-#define PAGE 50 /* letters of one LRANGE: a large one may have a megabyte */
+#define PAGE 5 /* letters of one LRANGE: a large one has megabytes, and all are to come in the time of one command */
 
 static void add_names(json_t *letter)
 {

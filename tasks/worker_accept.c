@@ -1,21 +1,37 @@
 /* What becomes of a message that came: a job, a failure (unknown task), or a dead letter. */
+#include <stdio.h>
+
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "tasks/report.h"
 #include "tasks/worker_impl.h"
 
 #define SHOWN_BYTES 200 /* of what cannot be understood */
 
-static void log_bad(const struct broker_item *item, const char *why)
+void worker_log_bad(struct str item, const char *why)
 {
+	metric_add(metric_series(METRIC_TASKS_LOST, ""), 1);
 	log_write(LOG_ERROR, "tasks.worker", "task.malformed",
-	          LOG_FIELDS(LOG_VIEW("item", ((struct str){ item->bytes, item->len < SHOWN_BYTES ? item->len : SHOWN_BYTES }))),
+	          LOG_FIELDS(LOG_VIEW("item", ((struct str){ item.s, item.len < SHOWN_BYTES ? item.len : SHOWN_BYTES }))),
 	          "a message that cannot be understood was moved to " BROKER_DEAD ": %s", why);
 }
 
 static void bury(struct worker *w, const struct broker_item *item, const char *why)
 {
 	broker_bury(w->redis, str_of(item->tag), str_of(w->config.queues.names[0]), (struct str){ item->bytes, item->len }, why);
-	log_bad(item, why);
+	worker_log_bad((struct str){ item->bytes, item->len }, why);
+}
+
+int worker_bury_large(struct worker *w, struct str list, struct str item)
+{
+	char why[80];
+	int r;
+
+	snprintf(why, sizeof(why), "too large: %zu bytes, of which the first are kept", item.len);
+	r = broker_bury(w->redis, (struct str)STR(""), list, (struct str){ item.s, BROKER_ITEM_KEPT }, why);
+	if (r == 0)
+		worker_log_bad(item, why);
+	return r;
 }
 
 /* A task that nobody here can run: it is failed, as Celery's worker does (tasks.md 7.4, 7). */
@@ -37,7 +53,7 @@ static struct job *read_item(struct worker *w, const struct broker_item *item)
 	int r;
 
 	if (!*item->tag) {
-		log_bad(item, "no delivery tag");
+		worker_log_bad((struct str){ item->bytes, item->len }, "it is too large, or no envelope with a delivery tag");
 		return NULL;
 	}
 	r = message_parse((struct str){ item->bytes, item->len }, &m, &why);

@@ -171,6 +171,12 @@ void worker_wake(struct worker *); /* calls the taker. Any thread */
 /* Makes jobs of what was taken, and empties the batch. recalled: what is held already is left alone. */
 void worker_accept(struct worker *, struct broker_batch *, bool recalled);
 
+/* Counts and logs (ERROR, its first bytes) what was given to the dead letters. */
+void worker_log_bad(struct str item, const char *why);
+
+/* What BRPOP handed over from that list, larger than BROKER_ITEM_MAX, goes to the dead letters. As broker_bury. */
+int worker_bury_large(struct worker *, struct str list, struct str item);
+
 /* ---- worker_run.c: no lock ---- */
 
 /* One more running thread; ERR_INTERNAL, or as db_connect. */

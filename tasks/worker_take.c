@@ -32,6 +32,7 @@ struct loose {
 	char *list, *item; /* owned; NULL: none */
 	size_t list_len, item_len;
 	int64_t taken_at_us;
+	bool tried; /* to register it: it may have happened */
 };
 
 struct taker {
@@ -127,11 +128,29 @@ static void drop_loose(struct loose *l)
 	*l = (struct loose){ 0 };
 }
 
+/* Whether it is registered already, by a call whose answer came too late. */
+static bool find_loose(struct taker *t)
+{
+	if (!t->loose.tried || broker_recall(t->worker->redis, t->loose.taken_at_us, &t->batch) < 0 || !t->batch.n)
+		return false;
+	drop_loose(&t->loose);
+	worker_accept(t->worker, &t->batch, true);
+	return true;
+}
+
 /* Registers what BRPOP handed over. */
 static void register_loose(struct taker *t)
 {
 	struct loose *l = &t->loose;
 
+	if (l->item_len > BROKER_ITEM_MAX) {
+		if (worker_bury_large(t->worker, (struct str){ l->list, l->list_len }, (struct str){ l->item, l->item_len }) == 0)
+			drop_loose(l);
+		return;
+	}
+	if (find_loose(t))
+		return;
+	l->tried = true;
 	if (broker_register(t->worker->redis, &t->queues, (struct str){ l->list, l->list_len }, (struct str){ l->item, l->item_len },
 	                    l->taken_at_us, &t->batch) < 0)
 		return;

@@ -276,6 +276,26 @@ def test_an_end_that_redis_refuses_holds_nobody_up(redis_server, start_worker, q
     assert queues.held() == [second]  # it comes back, and is done already
 
 
+@pytest.mark.parametrize("idle", [True, False])
+def test_a_message_that_is_too_large_stops_nobody(redis_server, start_worker, queues, idle):
+    """Its way into the worker and back would take longer than one command may: again and again, an outage for all."""
+    large = envelope("interop.add", "x" * (12 << 20), 1)
+    large_enough = envelope("interop.echo", "x" * (1 << 20), argsrepr="")
+    if not idle:
+        queues.push(large)
+    worker = start_worker(redis_server, "-c", "1", REDIS_COMMAND_TIMEOUT_MS="1000")
+    if idle:
+        wait.until(lambda: redis_server.client(0).info("clients")["blocked_clients"], 5, "it waits")
+        queues.push(large)
+    sent = queues.push(large_enough), queues.send("interop.add", 20, 22)
+    assert len(queues.wait_result(sent[0])["result"]["args"][0]) == 1 << 20
+    assert queues.wait_result(sent[1])["result"] == 42
+    queues.wait_idle()
+    letter, = queues.dead()
+    assert letter["reason"].startswith("too large: ") and len(letter["item"]) == 65536
+    assert worker.wait_event("task.malformed", level="ERROR")["item"].startswith('{"body"')
+
+
 def test_a_message_that_kills_whoever_takes_it_is_buried(redis_server, start_worker, queues):
     queues.send("interop.sleep", 600, task_id="poison")
     for _ in range(6):
