@@ -64,8 +64,10 @@ static bool end_locked(struct crew_hand *h)
 
 	free_job(h->job);
 	h->job = NULL;
-	if (h->abandoned)
+	if (h->abandoned) {
+		c->abandoned--;
 		return false;
+	}
 	c->running--;
 	tell_figures_locked(c);
 	pthread_cond_broadcast(&c->idle);
@@ -343,11 +345,30 @@ static bool abandon_one(struct crew *c, struct crew_late *ret_late)
 	return found;
 }
 
+/* An abandoned one whose run has ended after all, taken out of the list; NULL: there is none. */
+static struct crew_hand *take_ended(struct crew *c)
+{
+	struct crew_hand **at = &c->hands, *h;
+
+	pthread_mutex_lock(&c->lock);
+	while ((h = *at) && !(h->abandoned && h->ended))
+		at = &h->next;
+	if (h)
+		*at = h->next;
+	pthread_mutex_unlock(&c->lock);
+	return h;
+}
+
 void crew_watch(struct crew *c, struct db_conn *db)
 {
 	struct crew_late late;
 	struct error err = { 0 };
+	struct crew_hand *h;
 
+	while ((h = take_ended(c))) {
+		pthread_join(h->thread, NULL);
+		free_hand(h);
+	}
 	while (abandon_one(c, &late)) {
 		struct crew_end end = { .owner = str_of(c->config.owner), .id = late.id, .error = str_of("TimeLimitExceeded") };
 

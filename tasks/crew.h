@@ -48,7 +48,7 @@ void crew_hurry(struct crew *);
 /* Waits until nothing runs any more, or until the time (monotonic): how many run still. */
 int crew_wait_idle(struct crew *, int64_t until_us);
 
-/* How many runs were abandoned or run now. Any thread. */
+/* How many runs that were abandoned run on. Any thread. */
 int crew_abandoned(struct crew *);
 
 /*

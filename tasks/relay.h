@@ -49,7 +49,7 @@ int relay_destroy(struct relay *);
 /* Age of the last turn, for /livez. Any thread. */
 int64_t relay_pulse_age_us(const struct relay *);
 
-/* How many turns it has made, and how many runs it had to abandon. Any thread. */
+/* How many turns it has made, and how many runs that it had to abandon run on. Any thread. */
 int64_t relay_turns(const struct relay *);
 int relay_abandoned(const struct relay *);
 
