@@ -18,7 +18,6 @@
 #define BEAT_STUCK_US  (30 * US_PER_S)  /* it sleeps for five seconds, and may then wait for the database */
 #define WATCH_STUCK_US (300 * US_PER_S) /* it sends mails, one after the other */
 #define PROBE_US       (500 * US_PER_MS)
-#define ABANDONED_MAX  8 /* runs that went on beyond their hard limit: each keeps a thread */
 
 struct background {
 	struct task_services services;
@@ -156,7 +155,7 @@ bool background_destroy(struct background *b)
 bool background_alive(const struct background *b, struct buf *verbose)
 {
 	bool relay = probe_add_check(verbose, "relay", relay_pulse_age_us(b->relay) < STUCK_US);
-	bool workers = probe_add_check(verbose, "local-workers", relay_abandoned(b->relay) <= ABANDONED_MAX);
+	bool workers = probe_add_check(verbose, "local-workers", relay_abandoned(b->relay) <= TASK_ABANDONED_ALIVE);
 	bool watch = probe_add_check(verbose, "redis-watch", redis_watch_pulse_age_us(b->redis_watch) < WATCH_STUCK_US);
 	bool beat = !b->beat || probe_add_check(verbose, "beat", beat_pulse_age_us(b->beat) < BEAT_STUCK_US);
 

@@ -93,8 +93,10 @@ static int start_worker(struct process *p, struct error *err)
 static bool is_alive(void *arg, struct buf *verbose)
 {
 	const struct process *p = arg;
+	bool takes = probe_add_check(verbose, "worker", worker_pulse_age_us(p->worker) < STUCK_US);
+	bool runs = probe_add_check(verbose, "worker-runs", worker_abandoned(p->worker) <= TASK_ABANDONED_ALIVE);
 
-	return probe_add_check(verbose, "worker", worker_pulse_age_us(p->worker) < STUCK_US);
+	return takes && runs;
 }
 
 static int start_probes(struct process *p, struct error *err)

@@ -15,8 +15,7 @@
 #include "tasks/crew_impl.h"
 #include "tasks/report.h"
 
-#define WAITING_PER_HAND 4  /* rows that lie ready, so that a claim is for several */
-#define ABANDONED_MAX    16 /* threads; then the process has to be looked at */
+#define WAITING_PER_HAND 4 /* rows that lie ready, so that a claim is for several */
 #define ARENA_BYTES      ((size_t)64 << 20)
 
 static void free_job(struct crew_job *job)
@@ -375,7 +374,7 @@ void crew_watch(struct crew *c, struct db_conn *db)
 		task_report_lost(str_of(late.name), str_of(late.task_id), "local", "TimeLimitExceeded: the run was abandoned");
 		if (db_write(db, crew_bury, &end) < 0)
 			log_write(LOG_ERROR, "tasks", "task.not_buried", LOG_FIELDS(LOG_STR("task", late.name)), "its row stays");
-		if (crew_abandoned(c) <= ABANDONED_MAX && add_hand(c, &err) < 0)
+		if (crew_abandoned(c) <= TASK_ABANDONED_MAX && add_hand(c, &err) < 0)
 			log_write(LOG_ERROR, "tasks", "crew.no_thread", LOG_NO_FIELDS, "%s", err.text);
 	}
 }

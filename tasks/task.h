@@ -45,6 +45,10 @@ struct task_policy {
 	bool durable;                   /* changes the database or sends mail: its outbox row stays until its result is known */
 };
 
+/* Runs of a process that go on beyond their hard limit, each with a thread and a database connection of its own. */
+#define TASK_ABANDONED_ALIVE 8  /* with more of them the process is not alive (/livez): it wants a restart */
+#define TASK_ABANDONED_MAX   16 /* with as many nobody takes the place of another one */
+
 /* The task of that name; NULL: there is none. Any thread. */
 const struct task_policy *task_find(struct str name);
 

@@ -152,6 +152,16 @@ int64_t worker_pulse_age_us(const struct worker *w)
 	return clock_monotonic_us() - atomic_load(&w->taker_pulse_us);
 }
 
+size_t worker_abandoned(struct worker *w)
+{
+	size_t n;
+
+	pthread_mutex_lock(&w->lock);
+	n = w->n_abandoned;
+	pthread_mutex_unlock(&w->lock);
+	return n;
+}
+
 /* What still runs goes back to its list: somebody else runs it, from the beginning. How many there were. */
 static size_t put_back_running(struct worker *w)
 {

@@ -49,6 +49,9 @@ bool worker_idle(struct worker *);
  */
 bool worker_destroy(struct worker *);
 
+/* How many runs go on beyond their hard limit. */
+size_t worker_abandoned(struct worker *);
+
 /* Age of the last turn of the thread that takes, in microseconds. */
 int64_t worker_pulse_age_us(const struct worker *);
 

@@ -37,15 +37,20 @@ static bool give_up_late(struct worker *w)
 	return e;
 }
 
-static void complete_slots(struct worker *w)
+/* How many threads take the place of abandoned ones, which keep theirs and a database connection: of so many at most. With the lock. */
+static size_t lacking_slots(const struct worker *w)
+{
+	size_t wanted = (size_t)w->config.concurrency, threads = w->n_slots + w->n_abandoned;
+	size_t room = threads < wanted + TASK_ABANDONED_MAX ? wanted + TASK_ABANDONED_MAX - threads : 0;
+
+	return wanted - w->n_slots < room ? wanted - w->n_slots : room;
+}
+
+static void add_slots(struct worker *w, size_t n)
 {
 	struct error err = { 0 };
-	size_t lacking;
 
-	pthread_mutex_lock(&w->lock);
-	lacking = atomic_load(&w->stopping) ? 0 : (size_t)w->config.concurrency - w->n_slots;
-	pthread_mutex_unlock(&w->lock);
-	while (lacking-- > 0 && worker_add_slot(w, &err) == 0)
+	while (n-- > 0 && worker_add_slot(w, &err) == 0)
 		;
 	worker_wake(w);
 }
@@ -53,16 +58,17 @@ static void complete_slots(struct worker *w)
 static void tick(void *arg)
 {
 	struct worker *w = arg;
-	bool lacking, unsent;
+	size_t lacking;
+	bool unsent;
 
 	while (give_up_late(w))
 		;
 	pthread_mutex_lock(&w->lock);
-	lacking = w->n_slots < (size_t)w->config.concurrency;
+	lacking = atomic_load(&w->stopping) ? 0 : lacking_slots(w);
 	unsent = w->n_unsent > 0;
 	pthread_mutex_unlock(&w->lock);
 	if (lacking)
-		complete_slots(w);
+		add_slots(w, lacking);
 	if (unsent)
 		worker_send_unsent(w);
 	events_flush(w->events);

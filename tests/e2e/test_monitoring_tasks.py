@@ -11,6 +11,7 @@ import pytest
 
 from lib import outbox, wait
 from lib.http import Client
+from lib.queues import Queues
 from lib.server import BINARY, Server, environment, run
 from lib.smtp import SmtpServer
 
@@ -220,6 +221,19 @@ def test_a_worker_answers_probes_and_tells_of_its_runs(database, start_worker, r
     assert run("healthcheck", PORT=port).returncode == 0
     worker.stop()
     assert run("healthcheck", PORT=port).returncode == 1
+
+
+def test_a_worker_whose_runs_hang_is_not_alive_and_makes_no_threads_without_end(database, start_worker, redis_server):
+    worker = start_worker(redis_server, "-c", "4", database=database.url, PROBE_PORT=0)
+    queues = Queues(redis_server)
+    sent = [queues.send("interop.sleep", 120, timelimit=[1, None]) for _ in range(24)]
+    port = worker.wait_event("probes.listening", ENOUGH)["port"]
+    wait.until(lambda: Client(port).request("GET", "/livez").status == 503, ENOUGH, "it is not alive")
+    assert "[-]worker-runs failed" in Client(port).request("GET", "/livez?verbose").text
+    wait.until(lambda: len(queues.held()) == 4, ENOUGH, "all were given up but those that no thread is left for")
+    assert sum(queues.result(task) is not None for task in sent) == 20
+    worker.stop()
+    assert not queues.held() and len(queues.waiting()) == 4
 
 
 def test_beat_answers_probes_too(database, folder):
