@@ -144,7 +144,7 @@ static int ask_for_refresh(struct db_conn *db, struct cache *cache, struct redis
 int dashboard_read(struct db_conn *db, struct cache *cache, struct redis_budget *budget, int64_t user_id, struct dashboard *ret_dashboard)
 {
 	struct instant now = clock_now();
-	struct dashboard d;
+	struct dashboard d = { .asking = 0 };
 	int r = find(db, user_id, &d);
 
 	if (r == ERR_NOT_FOUND || (r == 0 && d.last_updated.us < now.us - STALE_US))
