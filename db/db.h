@@ -94,6 +94,11 @@ struct db_statement {
 	const struct db_row *row; /* NULL: returns no rows */
 	const char *sqlite;       /* … unless the engine has a text of its own */
 	const char *postgresql;
+	/*
+	 * PostgreSQL keeps the plan of a prepared statement until it next looks at the table's statistics, a minute later perhaps. One
+	 * that was made while the table was empty reads all of it; for a table that fills in a moment it is made at each run.
+	 */
+	bool replan;
 };
 
 /*

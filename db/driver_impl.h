@@ -40,8 +40,9 @@ struct db_driver {
 	/* Before a call outside of a transaction: takes over what the prober made. No system call in the usual case. */
 	int (*ready)(struct db_conn *);
 
-	/* text has $cols expanded; n_columns is what the row table expects, 0 without one. */
-	int (*prepare)(struct db_conn *, const char *text, size_t n_columns, const struct db_param *, size_t n, void **ret_prepared);
+	/* text is the statement's for this engine, with $cols expanded. */
+	int (*prepare)(struct db_conn *, const struct db_statement *, const char *text, const struct db_param *, size_t n,
+	               void **ret_prepared);
 	/* Also frees; must work on a broken connection. */
 	void (*finalize)(struct db_conn *, void *prepared);
 

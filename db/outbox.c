@@ -36,7 +36,7 @@ int outbox_put(struct db_conn *db, const struct outbox_task *task)
 
 int outbox_delete(struct db_conn *db, int64_t id)
 {
-	static const struct db_statement sql = { "DELETE FROM egoejo_outbox WHERE id = $1" };
+	static const struct db_statement sql = { "DELETE FROM egoejo_outbox WHERE id = $1", .replan = true };
 
 	return db_execute(db, &sql, DB_PARAMS(DB_INT(id)), NULL);
 }

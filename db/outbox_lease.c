@@ -1,48 +1,13 @@
 /*
- * Both engines write the lease in one statement; PostgreSQL steps over rows that another relay is just taking. Lists of ids are one
- * JSON parameter. Leases are wall-clock times, since processes of different machines compare them: one that lies further ahead than any
- * lease can was written under another clock, and counts as passed.
+ * Lists of ids are one JSON parameter. No statement reads more of the table than it is about: what is looked for by a state is found
+ * in an index that begins with it, and where ids are given the state is written so that no such index comes into question.
  */
 #include "db/outbox_lease.h"
 
-#include <stdlib.h>
-
 #include "db/driver_impl.h"
+#include "db/outbox_impl.h"
 
-#define ABSURD_LEASE_US (4 * OUTBOX_LEASE_US)
-
-/* $1 now, $2 a time that no lease reaches, $3 whether local ones count, $4 whether others do */
-#define CLAIMABLE                                                                                            \
-	"state = 'new' AND due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1 OR lease_until > $2) " \
-	"AND ((queue = 'local' AND $3) OR (queue <> 'local' AND $4))"
-
-/* The ids of a JSON list, parameter n */
-#define IDS_SQLITE(n)     "id IN (SELECT value FROM json_each($" #n "))"
-#define IDS_POSTGRESQL(n) "id IN (SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST($" #n " AS json)))"
-
-/* A statement about the ids of parameter n, in both dialects. */
-#define BY_IDS(text, n, rest)                                                                 \
-	{                                                                                     \
-		.sqlite = text IDS_SQLITE(n) rest, .postgresql = text IDS_POSTGRESQL(n) rest, \
-	}
-
-static const struct db_column claimed_columns[] = {
-	DB_COLUMN(struct outbox_row, id, INT, "id"),
-	DB_COLUMN(struct outbox_row, task_id, TEXT, "task_id"),
-	DB_COLUMN(struct outbox_row, name, TEXT, "name"),
-	DB_COLUMN(struct outbox_row, queue, TEXT, "queue"),
-	DB_COLUMN(struct outbox_row, priority, INT, "priority"),
-	DB_COLUMN(struct outbox_row, envelope, TEXT, "envelope"),
-	DB_COLUMN(struct outbox_row, durable, BOOL, "durable"),
-	DB_COLUMN(struct outbox_row, attempts, INT, "attempts"),
-	DB_COLUMN(struct outbox_row, due_at, TIME, "due_at"),
-};
-static const struct db_row claimed_row = DB_ROW(struct outbox_row, claimed_columns);
-
-static struct instant later(int64_t us)
-{
-	return (struct instant){ clock_now().us + us };
-}
+#define IS_SENT "COALESCE(state, '') = 'sent'"
 
 /* ---- putting ---- */
 
@@ -85,87 +50,42 @@ int outbox_put_row(struct db_conn *db, const struct outbox_row *row)
 	return r == 0 && row->due_at.us <= now.us ? tell_after_commit(db) : r;
 }
 
-/* ---- taking ---- */
-
-int outbox_any_due(struct db_conn *db, struct outbox_wanted wanted)
-{
-	static const char sql[] = "SELECT count(*) FROM (SELECT 1 FROM egoejo_outbox WHERE " CLAIMABLE " LIMIT 1) AS due";
-	int64_t n;
-	int r = db_select_int(
-	        db, sql, DB_PARAMS(DB_TIME(clock_now()), DB_TIME(later(ABSURD_LEASE_US)), DB_BOOL(wanted.local), DB_BOOL(wanted.others)),
-	        &n);
-
-	return r < 0 ? r : n > 0;
-}
-
-static int compare_rows(const void *a, const void *b)
-{
-	const struct outbox_row *x = a, *y = b;
-
-	if (x->priority != y->priority)
-		return x->priority < y->priority ? -1 : 1;
-	return x->id < y->id ? -1 : x->id > y->id;
-}
-
-int outbox_claim(struct db_conn *db, struct outbox_wanted wanted, struct str owner, int64_t limit, struct arena *arena,
-                 struct db_rows *ret_rows)
-{
-#define TAKE_ROWS                                                                                                           \
-	"UPDATE egoejo_outbox SET lease_owner = $5, lease_until = $6, attempts = attempts + 1 WHERE id IN (SELECT id FROM " \
-	"egoejo_outbox WHERE " CLAIMABLE " ORDER BY priority, id LIMIT $7"
-	static const struct db_statement claim = {
-		.row = &claimed_row,
-		.sqlite = TAKE_ROWS ") RETURNING $cols",
-		.postgresql = TAKE_ROWS " FOR UPDATE SKIP LOCKED) RETURNING $cols",
-	};
-#undef TAKE_ROWS
-	struct db_rows rows;
-	int r = db_select(db, &claim,
-	                  DB_PARAMS(DB_TIME(clock_now()), DB_TIME(later(ABSURD_LEASE_US)), DB_BOOL(wanted.local), DB_BOOL(wanted.others),
-	                            DB_TEXT(owner), DB_TIME(later(OUTBOX_LEASE_US)), DB_INT(limit)),
-	                  arena, &rows);
-
-	if (r < 0)
-		return r;
-	if (rows.n)
-		qsort(rows.items, rows.n, sizeof(struct outbox_row), compare_rows);
-	*ret_rows = rows;
-	return 0;
-}
+/* ---- leases ---- */
 
 int outbox_renew(struct db_conn *db, struct str owner, struct str ids)
 {
-	static const struct db_statement sql = BY_IDS("UPDATE egoejo_outbox SET lease_until = $1 WHERE lease_owner = $2 AND ", 3, "");
+	static const struct db_statement sql =
+	        OUTBOX_BY_IDS("UPDATE egoejo_outbox SET lease_until = $1 WHERE lease_owner = $2 AND ", 3, "");
 
-	return db_execute(db, &sql, DB_PARAMS(DB_TIME(later(OUTBOX_LEASE_US)), DB_TEXT(owner), DB_TEXT(ids)), NULL);
+	return db_execute(db, &sql, DB_PARAMS(DB_TIME(outbox_later(OUTBOX_LEASE_US)), DB_TEXT(owner), DB_TEXT(ids)), NULL);
 }
 
 #define FREED "lease_owner = NULL, lease_until = NULL"
 
 int outbox_give_back(struct db_conn *db, struct str owner, struct str ids, struct str error)
 {
-	static const struct db_statement sql = BY_IDS("UPDATE egoejo_outbox SET " FREED ", attempts = attempts - 1, "
-	                                              "last_error = COALESCE($1, last_error) WHERE lease_owner = $2 AND ",
-	                                              3, "");
+	static const struct db_statement sql = OUTBOX_BY_IDS("UPDATE egoejo_outbox SET " FREED ", attempts = attempts - 1, "
+	                                                     "last_error = COALESCE($1, last_error) WHERE lease_owner = $2 AND ",
+	                                                     3, "");
 
 	return db_execute(db, &sql, DB_PARAMS(DB_TEXT(error), DB_TEXT(owner), DB_TEXT(ids)), NULL);
 }
 
 int outbox_put_off(struct db_conn *db, struct str owner, struct str ids, struct instant due_at, struct str error)
 {
-	static const struct db_statement sql = BY_IDS("UPDATE egoejo_outbox SET " FREED ", attempts = attempts - 1, due_at = $1, "
-	                                              "last_error = COALESCE($2, last_error) WHERE lease_owner = $3 AND ",
-	                                              4, "");
+	static const struct db_statement sql = OUTBOX_BY_IDS("UPDATE egoejo_outbox SET " FREED ", attempts = attempts - 1, due_at = $1, "
+	                                                     "last_error = COALESCE($2, last_error) WHERE lease_owner = $3 AND ",
+	                                                     4, "");
 
 	return db_execute(db, &sql, DB_PARAMS(DB_TIME(due_at), DB_TEXT(error), DB_TEXT(owner), DB_TEXT(ids)), NULL);
 }
 
 int outbox_sent(struct db_conn *db, struct str ids)
 {
-	static const struct db_statement forget = BY_IDS("DELETE FROM egoejo_outbox WHERE NOT durable AND ", 1, "");
-	static const struct db_statement keep = BY_IDS("UPDATE egoejo_outbox SET " FREED
-	                                               ", state = 'sent', sent_at = $1, attempts = 0, last_error = NULL WHERE durable AND ",
-	                                               2, "");
+	static const struct db_statement forget = OUTBOX_BY_IDS("DELETE FROM egoejo_outbox WHERE NOT durable AND ", 1, "");
+	static const struct db_statement keep = OUTBOX_BY_IDS(
+	        "UPDATE egoejo_outbox SET " FREED ", state = 'sent', sent_at = $1, attempts = 0, last_error = NULL WHERE durable AND ", 2,
+	        "");
 	int r = db_execute(db, &forget, DB_PARAMS(DB_TEXT(ids)), NULL);
 
 	return r < 0 ? r : db_execute(db, &keep, DB_PARAMS(DB_TIME(clock_now()), DB_TEXT(ids)), NULL);
@@ -174,7 +94,8 @@ int outbox_sent(struct db_conn *db, struct str ids)
 int outbox_retry(struct db_conn *db, struct str owner, int64_t id, struct str envelope, struct instant due_at, struct str error)
 {
 	static const struct db_statement sql = { "UPDATE egoejo_outbox SET " FREED ", attempts = 0, envelope = $1, due_at = $2, "
-		                                 "last_error = $3 WHERE id = $4 AND lease_owner = $5" };
+		                                 "last_error = $3 WHERE id = $4 AND lease_owner = $5",
+		                                 .replan = true };
 
 	return db_execute(db, &sql, DB_PARAMS(DB_TEXT(envelope), DB_TIME(due_at), DB_TEXT(error), DB_INT(id), DB_TEXT(owner)), NULL);
 }
@@ -182,14 +103,16 @@ int outbox_retry(struct db_conn *db, struct str owner, int64_t id, struct str en
 int outbox_bury(struct db_conn *db, struct str owner, int64_t id, struct str error)
 {
 	static const struct db_statement sql = { "UPDATE egoejo_outbox SET " FREED ", state = 'dead', last_error = $1 WHERE id = $2 "
-		                                 "AND lease_owner = $3" };
+		                                 "AND lease_owner = $3",
+		                                 .replan = true };
 
 	return db_execute(db, &sql, DB_PARAMS(DB_TEXT(error), DB_INT(id), DB_TEXT(owner)), NULL);
 }
 
 /* ---- rows that Redis has ---- */
 
-int outbox_list_sent(struct db_conn *db, int64_t after, int64_t limit, struct arena *arena, struct db_rows *ret_rows)
+/* Many are sent at one time: by the index those of that time are read again. */
+int outbox_list_sent(struct db_conn *db, struct outbox_place after, int64_t limit, struct arena *arena, struct db_rows *ret_rows)
 {
 	static const struct db_column columns[] = {
 		DB_COLUMN(struct outbox_sent_row, id, INT, "id"),
@@ -198,52 +121,57 @@ int outbox_list_sent(struct db_conn *db, int64_t after, int64_t limit, struct ar
 		DB_COLUMN(struct outbox_sent_row, sent_at, TIME, "sent_at"),
 	};
 	static const struct db_row row = DB_ROW(struct outbox_sent_row, columns);
-	static const struct db_statement sql = { "SELECT $cols FROM egoejo_outbox WHERE state = 'sent' AND id > $1 ORDER BY id LIMIT $2",
-		                                 &row };
+	static const struct db_statement sql = { "SELECT $cols FROM egoejo_outbox WHERE state = 'sent' AND sent_at >= $1 AND (sent_at > $1 "
+		                                 "OR id > $2) ORDER BY sent_at, id LIMIT $3",
+		                                 &row, .replan = true };
 
-	return db_select(db, &sql, DB_PARAMS(DB_INT(after), DB_INT(limit)), arena, ret_rows);
+	return db_select(db, &sql, DB_PARAMS(DB_TIME(after.sent_at), DB_INT(after.id), DB_INT(limit)), arena, ret_rows);
 }
 
 int outbox_settle(struct db_conn *db, struct str ids)
 {
-	static const struct db_statement sql = BY_IDS("DELETE FROM egoejo_outbox WHERE state = 'sent' AND ", 1, "");
+	static const struct db_statement sql = OUTBOX_BY_IDS("DELETE FROM egoejo_outbox WHERE " IS_SENT " AND ", 1, "");
 
 	return db_execute(db, &sql, DB_PARAMS(DB_TEXT(ids)), NULL);
 }
 
-int outbox_settle_done(struct db_conn *db, int64_t *ret_n)
+int outbox_settle_done(struct db_conn *db, struct str ids, int64_t *ret_n)
 {
-	static const struct db_statement sql = {
-		"DELETE FROM egoejo_outbox WHERE state = 'sent' AND task_id IN (SELECT task_id FROM egoejo_task_done)"
-	};
+	static const struct db_statement sql =
+	        OUTBOX_BY_IDS("DELETE FROM egoejo_outbox WHERE " IS_SENT " AND ", 1,
+	                      " AND EXISTS (SELECT 1 FROM egoejo_task_done d WHERE d.task_id = egoejo_outbox.task_id)");
 
-	return db_execute(db, &sql, DB_NO_PARAMS, ret_n);
+	return db_execute(db, &sql, DB_PARAMS(DB_TEXT(ids)), ret_n);
 }
 
 int outbox_send_again(struct db_conn *db, struct str ids, struct str error)
 {
 	static const struct db_statement sql =
-	        BY_IDS("UPDATE egoejo_outbox SET state = 'new', due_at = $1, last_error = $2 WHERE state = 'sent' AND ", 3, "");
+	        OUTBOX_BY_IDS("UPDATE egoejo_outbox SET state = 'new', due_at = $1, last_error = $2 WHERE " IS_SENT " AND ", 3, "");
 
 	return db_execute(db, &sql, DB_PARAMS(DB_TIME(clock_now()), DB_TEXT(error), DB_TEXT(ids)), NULL);
 }
 
 /* ---- for people and metrics ---- */
 
+#define COUNTED(state) \
+	"(SELECT count(*) FROM (SELECT 1 FROM egoejo_outbox WHERE state = '" state "' ORDER BY state, due_at LIMIT $2) AS " state "_rows)"
+
 int outbox_figures(struct db_conn *db, struct arena *arena, struct outbox_figures *ret_figures)
 {
 	static const struct db_column columns[] = {
-		DB_COLUMN(struct outbox_figures, waiting, INT, "(SELECT count(*) FROM egoejo_outbox WHERE state = 'new')"),
-		DB_COLUMN(struct outbox_figures, sent, INT, "(SELECT count(*) FROM egoejo_outbox WHERE state = 'sent')"),
-		DB_COLUMN(struct outbox_figures, dead, INT, "(SELECT count(*) FROM egoejo_outbox WHERE state = 'dead')"),
+		DB_COLUMN(struct outbox_figures, waiting, INT, COUNTED("new")),
+		DB_COLUMN(struct outbox_figures, sent, INT, COUNTED("sent")),
+		DB_COLUMN(struct outbox_figures, dead, INT, COUNTED("dead")),
 		DB_COLUMN(struct outbox_figures, oldest_due, TIME,
 		          "(SELECT min(due_at) FROM egoejo_outbox WHERE state = 'new' AND due_at <= $1)"),
-		DB_COLUMN(struct outbox_figures, oldest_sent, TIME, "(SELECT min(sent_at) FROM egoejo_outbox WHERE state = 'sent')"),
+		DB_COLUMN(struct outbox_figures, oldest_sent, TIME,
+		          "(SELECT min(sent_at) FROM egoejo_outbox WHERE state = 'sent' AND sent_at IS NOT NULL)"),
 	};
 	static const struct db_row row = DB_ROW(struct outbox_figures, columns);
-	static const struct db_statement sql = { "SELECT $cols", &row };
+	static const struct db_statement sql = { "SELECT $cols", &row, .replan = true };
 
-	return db_select_one(db, &sql, DB_PARAMS(DB_TIME(clock_now())), arena, ret_figures);
+	return db_select_one(db, &sql, DB_PARAMS(DB_TIME(clock_now()), DB_INT(OUTBOX_COUNTED_MAX)), arena, ret_figures);
 }
 
 int outbox_list(struct db_conn *db, struct str state, struct str task_id, int64_t limit, struct arena *arena, struct db_rows *ret_rows)
@@ -266,24 +194,31 @@ int outbox_list(struct db_conn *db, struct str state, struct str task_id, int64_
 		DB_COLUMN(struct outbox_listed, created_at, TIME, "created_at"),
 	};
 	static const struct db_row row = DB_ROW(struct outbox_listed, columns);
-	static const struct db_statement sql = { "SELECT $cols FROM egoejo_outbox WHERE state = COALESCE($1, state) AND task_id = "
-		                                 "COALESCE($2, task_id) ORDER BY id LIMIT $3",
-		                                 &row };
+	static const struct db_statement of_task = { "SELECT $cols FROM egoejo_outbox WHERE task_id = $1 AND state = COALESCE($2, state)",
+		                                     &row, .replan = true };
+	static const struct db_statement of_state = { "SELECT $cols FROM egoejo_outbox WHERE state = $1 ORDER BY id LIMIT $2", &row,
+		                                      .replan = true };
+	static const struct db_statement all = { "SELECT $cols FROM egoejo_outbox ORDER BY id LIMIT $1", &row, .replan = true };
 
-	return db_select(db, &sql, DB_PARAMS(DB_TEXT(state), DB_TEXT(task_id), DB_INT(limit)), arena, ret_rows);
+	if (task_id.s)
+		return db_select(db, &of_task, DB_PARAMS(DB_TEXT(task_id), DB_TEXT(state)), arena, ret_rows);
+	if (state.s)
+		return db_select(db, &of_state, DB_PARAMS(DB_TEXT(state), DB_INT(limit)), arena, ret_rows);
+	return db_select(db, &all, DB_PARAMS(DB_INT(limit)), arena, ret_rows);
 }
 
 int outbox_revive(struct db_conn *db, struct str task_id, int64_t *ret_n)
 {
 	static const struct db_statement sql = { "UPDATE egoejo_outbox SET " FREED ", state = 'new', due_at = $1, attempts = 0 WHERE "
-		                                 "task_id = $2 AND (state <> 'new' OR lease_until IS NULL OR lease_until <= $1)" };
+		                                 "task_id = $2 AND (state <> 'new' OR lease_until IS NULL OR lease_until <= $1)",
+		                                 .replan = true };
 
 	return db_execute(db, &sql, DB_PARAMS(DB_TIME(clock_now()), DB_TEXT(task_id)), ret_n);
 }
 
 int outbox_purge_dead(struct db_conn *db, int64_t *ret_n)
 {
-	static const struct db_statement sql = { "DELETE FROM egoejo_outbox WHERE state = 'dead'" };
+	static const struct db_statement sql = { "DELETE FROM egoejo_outbox WHERE state = 'dead'", .replan = true };
 
 	return db_execute(db, &sql, DB_NO_PARAMS, ret_n);
 }

@@ -51,8 +51,9 @@ struct outbox_wanted {
 int outbox_any_due(struct db_conn *, struct outbox_wanted);
 
 /*
- * Takes at most limit rows that are due and that nobody holds, the urgent first, then the oldest: an array of struct outbox_row in the
- * arena, in that order. The row's attempts already count this time.
+ * Takes at most limit rows that are due and that nobody holds, the urgent first, then those that have been due longest: an array of
+ * struct outbox_row in the arena, in that order. The row's attempts already count this time. What it costs depends on the limit and on
+ * how many rows are held, not on how many wait.
  */
 int outbox_claim(struct db_conn *, struct outbox_wanted, struct str owner, int64_t limit, struct arena *, struct db_rows *ret_rows);
 
@@ -82,24 +83,32 @@ struct outbox_sent_row {
 	struct instant sent_at;
 };
 
-/* At most limit rows that were sent, with an id above after, by id. Outside of a closure or in one. */
-int outbox_list_sent(struct db_conn *, int64_t after, int64_t limit, struct arena *, struct db_rows *ret_rows);
+/* In the order in which they were sent; { { 0 }, 0 } is before all. */
+struct outbox_place {
+	struct instant sent_at;
+	int64_t id;
+};
+
+/* At most limit rows that were sent, those behind the place, in order. Outside of a closure or in one. */
+int outbox_list_sent(struct db_conn *, struct outbox_place after, int64_t limit, struct arena *, struct db_rows *ret_rows);
 
 /* Their results are known: they go. */
 int outbox_settle(struct db_conn *, struct str ids);
 
-/* Sent rows whose effects are committed (egoejo_task_done) go; *ret_n how many. */
-int outbox_settle_done(struct db_conn *, int64_t *ret_n);
+/* Those of them whose effects are committed (egoejo_task_done) go; *ret_n how many. */
+int outbox_settle_done(struct db_conn *, struct str ids, int64_t *ret_n);
 
 /* Redis knows nothing of them any more: they are new again, due now. Only rows that are `sent` still. */
 int outbox_send_again(struct db_conn *, struct str ids, struct str error);
 
 /* ---- for people and metrics ---- */
 
+#define OUTBOX_COUNTED_MAX 100000 /* more rows of a state are not counted one by one every few seconds */
+
 struct outbox_figures {
-	int64_t waiting, sent, dead;
-	struct instant oldest_due;  /* of those that are due and still waiting; NULL_TIME: none */
-	struct instant oldest_sent; /* of those that are sent; NULL_TIME: none */
+	int64_t waiting, sent, dead; /* at most OUTBOX_COUNTED_MAX each */
+	struct instant oldest_due;   /* of those that are due and still waiting; NULL_TIME: none */
+	struct instant oldest_sent;  /* of those that are sent; NULL_TIME: none */
 };
 
 int outbox_figures(struct db_conn *, struct arena *, struct outbox_figures *ret_figures);
@@ -112,7 +121,7 @@ struct outbox_listed {
 	struct instant due_at, sent_at, lease_until, created_at;
 };
 
-/* At most limit rows, the newest last; state absent: of any. task_id absent: of any. Arrays of struct outbox_listed. */
+/* At most limit rows, the newest last; state or task_id absent: of any. An array of struct outbox_listed. */
 int outbox_list(struct db_conn *, struct str state, struct str task_id, int64_t limit, struct arena *, struct db_rows *ret_rows);
 
 /* The row of that task is new, due now, as if it had never been taken; *ret_n 0: there is none, or a live process has it. */

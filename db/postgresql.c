@@ -1,36 +1,20 @@
 /*
- * PostgreSQL: statements and transactions. Sessions are in postgresql_session.c, slots and probing in postgresql_slot.c.
+ * PostgreSQL: statements. Sessions are in postgresql_session.c, slots and probing in postgresql_slot.c, transactions in
+ * postgresql_write.c.
  *
- * Statements are prepared in each session at their first use; parameters and results travel as text. A write is a
- * SERIALIZABLE transaction on the caller's own session, repeated after a serialisation failure, so a closure may reason
- * as if it were alone, as it is on SQLite. Who is disturbed again and again is at last let in alone: where many change one
- * row at the same time, repeating would let some of them fail for ever.
+ * Statements are prepared in each session at their first use; parameters and results travel as text.
  */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/fault.h"
 #include "base/mem.h"
 #include "db/postgresql_impl.h"
 #include "db/value_impl.h"
 
 #define PARAMS_MAX 64
-
-/* Repetitions of a transaction that others disturb, and how many of them are made beside others. */
-#define ATTEMPTS_MAX    12
-#define ATTEMPTS_BESIDE 4
-
-/*
- * A lock on a table comes before the snapshot, as no other kind does: who is alone sees all that was committed before. Every
- * write takes the shared mode, which costs nothing between them; readers take none. The table is hardly ever written.
- */
-#define BEGIN        "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"
-#define BEGIN_BESIDE BEGIN "; LOCK TABLE egoejo_schema IN ROW SHARE MODE"
-#define BEGIN_ALONE  BEGIN "; LOCK TABLE egoejo_schema IN EXCLUSIVE MODE"
 
 /* Room for the text of any parameter that is not a text. */
 #define SHORT_TEXT 64
@@ -47,12 +31,17 @@
 struct pg_prepared {
 	char name[16];
 	size_t n_columns;
+	bool typed; /* its texts are of type text */
+	char *text; /* of a statement that is planned at each run; owned */
 };
 
 static void pg_finalize(struct db_conn *conn, void *prepared)
 {
+	struct pg_prepared *p = prepared;
+
 	/* The session forgets its statements when it ends, and none ends before. */
-	free(prepared);
+	free(p->text);
+	free(p);
 }
 
 /*
@@ -99,6 +88,12 @@ static bool is_ambiguous(const PGresult *result)
 	return state && (strcmp(state, "42P18") == 0 || strcmp(state, "42P08") == 0);
 }
 
+static void set_types(const struct db_param *params, size_t n, bool typed, Oid *types)
+{
+	for (size_t i = 0; i < n; i++)
+		types[i] = oid_of(&params[i], typed);
+}
+
 static int prepare_as(struct pg_conn *c, const char *name, const char *text, const struct db_param *params, size_t n, bool typed,
                       bool *ret_ambiguous)
 {
@@ -106,8 +101,7 @@ static int prepare_as(struct pg_conn *c, const char *name, const char *text, con
 	PGresult *result;
 	int r;
 
-	for (size_t i = 0; i < n; i++)
-		types[i] = oid_of(&params[i], typed);
+	set_types(params, n, typed, types);
 	r = await(c, PQsendPrepare(c->link, name, text, (int)n, types), &result);
 	if (r < 0)
 		return r;
@@ -125,36 +119,32 @@ static bool has_untyped(const struct db_param *params, size_t n)
 	return false;
 }
 
-static int64_t statement_limit_us(const struct pg_conn *c)
-{
-	return c->base.db->config.statement_limit_us;
-}
-
 /* In a transaction the first attempt needs a savepoint, for its failure ends the transaction otherwise. */
-static int prepare_in(struct pg_conn *c, const char *name, const char *text, const struct db_param *params, size_t n)
+static int prepare_in(struct pg_conn *c, const char *name, const char *text, const struct db_param *params, size_t n, bool *ret_typed)
 {
 	bool guarded = c->in_transaction && has_untyped(params, n);
 	bool ambiguous = false;
-	int r = guarded ? pg_command(c, "SAVEPOINT prepare", statement_limit_us(c), NULL) : 0;
+	int r = guarded ? pg_command(c, "SAVEPOINT prepare", pg_statement_limit_us(c), NULL) : 0;
 
 	if (r == 0)
 		r = prepare_as(c, name, text, params, n, false, &ambiguous);
+	*ret_typed = ambiguous;
 	if (r == 0 && ambiguous && guarded)
-		r = pg_command(c, "ROLLBACK TO prepare", statement_limit_us(c), NULL);
+		r = pg_command(c, "ROLLBACK TO prepare", pg_statement_limit_us(c), NULL);
 	if (r == 0 && ambiguous)
 		r = prepare_as(c, name, text, params, n, true, &ambiguous);
 	if (r == 0 && ambiguous)
 		r = conn_fail(&c->base, ERR_INTERNAL, "the type of a parameter cannot be told: %.100s", text);
 	if (r == 0 && guarded)
-		r = pg_command(c, "RELEASE prepare", statement_limit_us(c), NULL);
+		r = pg_command(c, "RELEASE prepare", pg_statement_limit_us(c), NULL);
 	return r;
 }
 
-static int pg_prepare(struct db_conn *conn, const char *text, size_t n_columns, const struct db_param *params, size_t n,
+static int pg_prepare(struct db_conn *conn, const struct db_statement *st, const char *text, const struct db_param *params, size_t n,
                       void **ret_prepared)
 {
-	CLEANUP(cleanup_free) struct pg_prepared *p = NULL;
 	struct pg_conn *c = pg_of(conn);
+	struct pg_prepared *p;
 	int r;
 
 	if (n > PARAMS_MAX)
@@ -163,11 +153,15 @@ static int pg_prepare(struct db_conn *conn, const char *text, size_t n_columns, 
 	if (!p)
 		return ERR_NOMEM;
 	snprintf(p->name, sizeof(p->name), "s%u", ++c->n_named);
-	p->n_columns = n_columns;
-	conn_arm_deadline(conn, statement_limit_us(c));
-	r = prepare_in(c, p->name, text, params, n);
-	if (r == 0)
-		*ret_prepared = TAKE(p);
+	p->n_columns = st->row ? st->row->n : 0;
+	conn_arm_deadline(conn, pg_statement_limit_us(c));
+	r = prepare_in(c, p->name, text, params, n, &p->typed);
+	if (r == 0 && st->replan && !(p->text = strdup(text)))
+		r = ERR_NOMEM;
+	if (r < 0)
+		pg_finalize(conn, p);
+	else
+		*ret_prepared = p;
 	return r;
 }
 
@@ -230,6 +224,17 @@ static int check_shape(struct pg_conn *c, const struct pg_prepared *p)
 	return 0;
 }
 
+/* The name finds the statement and its plan; its text makes the server plan it for what the tables are like now. */
+static int send_query(struct pg_conn *c, const struct pg_prepared *p, const struct db_param *params, size_t n, const char *const *values)
+{
+	Oid types[PARAMS_MAX];
+
+	if (!p->text)
+		return PQsendQueryPrepared(c->link, p->name, (int)n, values, NULL, NULL, 0);
+	set_types(params, n, p->typed, types);
+	return PQsendQueryParams(c->link, p->text, (int)n, types, values, NULL, NULL, 0);
+}
+
 static int pg_start(struct db_conn *conn, void *prepared, const struct db_param *params, size_t n)
 {
 	struct pg_prepared *p = prepared;
@@ -239,9 +244,9 @@ static int pg_start(struct db_conn *conn, void *prepared, const struct db_param 
 
 	if (r < 0)
 		return r;
-	conn_arm_deadline(conn, statement_limit_us(c));
+	conn_arm_deadline(conn, pg_statement_limit_us(c));
 	c->row = -1;
-	r = await(c, PQsendQueryPrepared(c->link, p->name, (int)n, values, NULL, NULL, 0), &c->result);
+	r = await(c, send_query(c, p, params, n, values), &c->result);
 	if (r == 0)
 		r = pg_check(c, c->result);
 	return r < 0 ? r : check_shape(c, p);
@@ -274,88 +279,16 @@ static int64_t pg_finish(struct db_conn *conn, void *prepared)
 	return changed;
 }
 
+/* The server's own limit is that of a statement; the index of a large table takes longer. */
 static int pg_script(struct db_conn *conn, const char *sql)
 {
+	char limit[64];
+	int r;
+
+	snprintf(limit, sizeof(limit), "SET LOCAL statement_timeout=%lld", (long long)(DB_SCRIPT_LIMIT_US / US_PER_MS));
 	pg_of(conn)->ran_script = true;
-	return pg_command(pg_of(conn), sql, DB_SCRIPT_LIMIT_US, NULL);
-}
-
-/* A command of the transaction itself. */
-static int transact(struct pg_conn *c, const char *sql)
-{
-	if (fault_due(FAULT_SQL_STEP))
-		return conn_fail(&c->base, ERR_IO, "injected fault");
-	return pg_command(c, sql, c->ran_script ? DB_SCRIPT_LIMIT_US : statement_limit_us(c), NULL);
-}
-
-/* A session whose transaction cannot be ended is of no use. */
-static void roll_back(struct pg_conn *c)
-{
-	char error[sizeof(c->base.error)];
-
-	memcpy(error, c->base.error, sizeof(error));
-	if (c->link && pg_command(c, "ROLLBACK", statement_limit_us(c), NULL) < 0 && c->link)
-		pg_break(c);
-	memcpy(c->base.error, error, sizeof(error));
-}
-
-/* Before the first migration there is no such table. */
-static int begin(struct pg_conn *c, bool alone)
-{
-	int r = transact(c, alone ? BEGIN_ALONE : BEGIN_BESIDE);
-
-	if (r != ERR_SCHEMA)
-		return r;
-	roll_back(c);
-	return transact(c, BEGIN);
-}
-
-static int write_once(struct pg_conn *c, db_write_fn fn, void *arg, bool alone)
-{
-	int r, committed;
-
-	c->must_repeat = c->ran_script = false;
-	c->base.told = false;
-	r = begin(c, alone);
-	if (r < 0) {
-		roll_back(c);
-		return conn_count_failure(&c->base, r);
-	}
-	c->in_transaction = true;
-	c->base.error[0] = '\0';
-	r = conn_run_closure(&c->base, fn, arg);
-	if (r >= 0) {
-		committed = transact(c, "COMMIT");
-		c->base.in_doubt = committed < 0 && !c->link;
-		if (committed < 0)
-			r = conn_count_failure(&c->base, committed);
-		else
-			db_count_commit(c->base.db, 1);
-	}
-	if (r < 0)
-		roll_back(c);
-	c->in_transaction = false;
-	return r;
-}
-
-static void back_off(int attempt)
-{
-	long most_us = 1000L << (attempt < 6 ? attempt : 6);
-	struct timespec pause = { 0, (clock_monotonic_us() * 7919 % most_us) * 1000 };
-
-	nanosleep(&pause, NULL);
-}
-
-static int pg_write(struct db_conn *conn, db_write_fn fn, void *arg)
-{
-	struct pg_conn *c = pg_of(conn);
-	int r = write_once(c, fn, arg, /* alone: */ false);
-
-	for (int attempt = 1; r < 0 && c->must_repeat && c->link && attempt < ATTEMPTS_MAX; attempt++) {
-		back_off(attempt);
-		r = write_once(c, fn, arg, attempt >= ATTEMPTS_BESIDE);
-	}
-	return r;
+	r = pg_command(pg_of(conn), limit, pg_statement_limit_us(pg_of(conn)), NULL);
+	return r < 0 ? r : pg_command(pg_of(conn), sql, DB_SCRIPT_LIMIT_US, NULL);
 }
 
 const struct db_driver postgresql_driver = {

@@ -44,6 +44,11 @@ static inline struct pg_conn *pg_of(struct db_conn *conn)
 	return (struct pg_conn *)conn;
 }
 
+static inline int64_t pg_statement_limit_us(const struct pg_conn *c)
+{
+	return c->base.db->config.statement_limit_us;
+}
+
 /* A session within the deadline: connected and set up. ERR_UNAVAILABLE with text in *err, ERR_NOMEM. */
 int pg_session_open(struct db *, int64_t deadline_us, PGconn **ret_link, int *ret_backend, struct error *err);
 
@@ -62,6 +67,9 @@ int pg_check(struct pg_conn *, const PGresult *);
 
 /* A command without parameters on the slot's session, within limit_us; ret_result may be NULL, else the caller clears it. */
 int pg_command(struct pg_conn *, const char *sql, int64_t limit_us, PGresult **ret_result);
+
+/* Driver: db_write. */
+int pg_write(struct db_conn *, db_write_fn fn, void *arg);
 
 /* Driver: an empty struct pg_db. */
 struct db *pg_db_create(void);

@@ -83,7 +83,7 @@ static int prepare_new(struct db_conn *conn, const struct db_statement *st, cons
 	e->n_params = count_params(text.data);
 	if (e->n_params > n)
 		return conn_fail(conn, ERR_INTERNAL, "%zu arguments for %zu parameters", n, e->n_params);
-	return conn->db->driver->prepare(conn, text.data, st->row ? st->row->n : 0, params, e->n_params, &e->prepared);
+	return conn->db->driver->prepare(conn, st, text.data, params, e->n_params, &e->prepared);
 }
 
 int conn_prepare(struct db_conn *conn, const void *key, const struct db_statement *st, const struct db_param *params, size_t n,

@@ -53,6 +53,9 @@ static int create_missing(struct db_conn *conn, const struct schema_look *look)
 		schema_add_table(&sql, db_engine(db_of(conn)), look->missing[i]);
 	for (size_t i = 0; i < look->n_missing; i++)
 		schema_add_foreign_keys(&sql, db_engine(db_of(conn)), look->missing[i]);
+	for (size_t i = 0; i < schema_n_items; i++)
+		if (schema_items[i].what == SCHEMA_TABLE && schema_items[i].owner == OURS)
+			schema_add_missing_indexes(&sql, i);
 	return run_script(conn, &sql);
 }
 

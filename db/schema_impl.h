@@ -8,8 +8,11 @@
 #include "db/db.h"
 #include "db/schema.h"
 
-/* Steps of our own tables. Step 1: all tables of OURS but those of later steps; 2: egoejo_file_scan. */
-#define SCHEMA_VERSION 2
+/*
+ * Steps of our own tables. Step 1: all tables of OURS but those of later steps; 2: egoejo_file_scan; 3: the indexes egoejo_outbox_local,
+ * _others, _sent and egoejo_task_done_finished.
+ */
+#define SCHEMA_VERSION 3
 
 #define SCHEMA_MAX_OURS 32
 
@@ -49,6 +52,9 @@ extern const size_t schema_n_items;
 
 /* Appends the statements that create the table that schema_items[i] begins, and its indexes. */
 void schema_add_table(struct buf *sql, enum db_engine, size_t i);
+
+/* The indexes of that table, those that lack. */
+void schema_add_missing_indexes(struct buf *sql, size_t i);
 
 /* The foreign keys of that table, where the engine wants them after all tables (PostgreSQL). */
 void schema_add_foreign_keys(struct buf *sql, enum db_engine, size_t i);

@@ -77,12 +77,27 @@ static void add_column(struct buf *sql, enum db_engine engine, const struct sche
 		buf_addf(sql, " REFERENCES \"%s\" (\"id\") DEFERRABLE INITIALLY DEFERRED", column->refers_to);
 }
 
-static void add_index(struct buf *sql, const char *table, const struct schema_item *index)
+static void add_index(struct buf *sql, const char *table, const struct schema_item *index, const char *unless)
 {
-	buf_addf(sql, "CREATE %sINDEX \"%s\" ON \"%s\" (%s)", index->flags & UNIQUE ? "UNIQUE " : "", index->name, table, index->columns);
+	buf_addf(sql, "CREATE %sINDEX %s\"%s\" ON \"%s\" (%s)", index->flags & UNIQUE ? "UNIQUE " : "", unless, index->name, table,
+	         index->columns);
 	if (index->where)
 		buf_addf(sql, " WHERE %s", index->where);
 	buf_add_text(sql, ";\n");
+}
+
+static void add_indexes(struct buf *sql, size_t i, const char *unless)
+{
+	size_t end = schema_table_end(i);
+
+	for (size_t c = i + 1; c < end; c++)
+		if (schema_items[c].what == SCHEMA_INDEX)
+			add_index(sql, schema_items[i].name, &schema_items[c], unless);
+}
+
+void schema_add_missing_indexes(struct buf *sql, size_t i)
+{
+	add_indexes(sql, i, "IF NOT EXISTS ");
 }
 
 void schema_add_table(struct buf *sql, enum db_engine engine, size_t i)
@@ -100,9 +115,7 @@ void schema_add_table(struct buf *sql, enum db_engine engine, size_t i)
 		between = ", ";
 	}
 	buf_add_text(sql, ");\n");
-	for (size_t c = i + 1; c < end; c++)
-		if (schema_items[c].what == SCHEMA_INDEX)
-			add_index(sql, table, &schema_items[c]);
+	add_indexes(sql, i, "");
 }
 
 void schema_add_foreign_keys(struct buf *sql, enum db_engine engine, size_t i)

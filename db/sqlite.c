@@ -143,7 +143,7 @@ static int wrap(struct db_conn *conn, sqlite3_stmt *stmt, size_t n_columns, stru
 	return 0;
 }
 
-static int sqlite_prepare(struct db_conn *conn, const char *text, size_t n_columns, const struct db_param *params, size_t n,
+static int sqlite_prepare(struct db_conn *conn, const struct db_statement *st, const char *text, const struct db_param *params, size_t n,
                           void **ret_prepared)
 {
 	struct sqlite_prepared *p;
@@ -156,7 +156,7 @@ static int sqlite_prepare(struct db_conn *conn, const char *text, size_t n_colum
 		return sqlite_fail(conn, rc);
 	if (!stmt)
 		return conn_fail(conn, ERR_INTERNAL, "an empty statement");
-	r = wrap(conn, stmt, n_columns, &p);
+	r = wrap(conn, stmt, st->row ? st->row->n : 0, &p);
 	if (r == 0)
 		*ret_prepared = p;
 	return r;

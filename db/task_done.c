@@ -32,7 +32,7 @@ int task_done_find(struct db_conn *db, struct arena *arena, const struct task_do
 	static const struct db_column columns[] = { DB_COLUMN(struct row, result, TEXT, "result") };
 	static const struct db_row row = DB_ROW(struct row, columns);
 	static const struct db_statement sql = { "SELECT $cols FROM egoejo_task_done WHERE task_id = $1 OR (name = $2 AND period = $3)",
-		                                 &row };
+		                                 &row, .replan = true };
 	char id[UUID_HEX_SIZE];
 	struct row found;
 	int r;
@@ -64,8 +64,13 @@ struct purge {
 
 static int purge_rows(struct db_conn *db, void *arg)
 {
-	static const struct db_statement sql = { "DELETE FROM egoejo_task_done WHERE task_id IN (SELECT task_id FROM egoejo_task_done "
-		                                 "WHERE period IS NULL AND finished_at < $1 LIMIT $2)" };
+#define OLD_ROWS "SELECT task_id FROM egoejo_task_done WHERE period IS NULL AND finished_at < $1 ORDER BY finished_at LIMIT $2"
+	static const struct db_statement sql = {
+		.sqlite = "DELETE FROM egoejo_task_done WHERE task_id IN (" OLD_ROWS ")",
+		.postgresql = "DELETE FROM egoejo_task_done WHERE task_id = ANY (ARRAY(" OLD_ROWS "))",
+		.replan = true,
+	};
+#undef OLD_ROWS
 	struct purge *p = arg;
 
 	return db_execute(db, &sql, DB_PARAMS(DB_TIME(p->before), DB_INT(p->limit)), &p->deleted);

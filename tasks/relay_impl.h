@@ -24,7 +24,8 @@ struct relay {
 	int push_failures; /* in a row */
 	int64_t push_not_before_us;
 	int64_t renew_at_us, settle_at_us, look_at_us, figures_at_us;
-	int64_t settle_after; /* id: where the next round of settling begins */
+	struct outbox_place settle_after; /* where the next round of settling goes on */
+	bool settled_oldest;              /* the last one began with the oldest instead */
 	struct log_limit push_log;
 	struct metric *to_redis, *to_local, *push_errors, *resent;
 	struct metric *rows[3], *oldest, *oldest_sent, *queue, *unacked;
@@ -48,7 +49,7 @@ void relay_renew(struct relay *);
 /* Gives rows back, as they were; the list is emptied. */
 void relay_give_back(struct relay *, struct buf *ids, const char *error);
 
-/* Looks after rows that Redis has: settles those with a result, sends again those that it has lost. */
-void relay_settle(struct relay *);
+/* Looks after rows that Redis has: settles those with a result, sends again those that it has lost. True: it is worth going on. */
+bool relay_settle(struct relay *);
 
 #endif

@@ -12,10 +12,11 @@
 #include "tasks/push.h"
 #include "tasks/relay_impl.h"
 
-#define BATCH           128               /* rows of one claim */
+#define BATCH           512               /* rows of one claim */
 #define PUSH_BYTES      ((size_t)1 << 20) /* of one push, unless one row is larger */
 #define RENEW_US        (OUTBOX_LEASE_US / 3)
 #define FIGURES_US      (5 * US_PER_S)
+#define FIGURES_SHARE   100 /* at most the hundredth part of the time goes into figures */
 #define SETTLE_US       (2 * US_PER_S)
 #define FIRST_PAUSE_US  (200 * US_PER_MS)
 #define LONGEST_PAUSE_S 30
@@ -38,20 +39,27 @@ static int claim_rows(struct db_conn *db, void *arg)
 	return outbox_claim(db, c->wanted, str_of(c->relay->owner), c->limit, &c->relay->arena, &c->rows);
 }
 
-/* The rows, none when there are none or the database is away. Large ones may not fit into memory together: then one is taken. */
-static struct db_rows claim(struct relay *r, struct outbox_wanted wanted, int64_t limit)
+/*
+ * The rows, none when there are none or the database is away. Large ones may not fit into memory together: then fewer are taken.
+ * *ret_more: as many as could be, so there may be more.
+ */
+static struct db_rows claim(struct relay *r, struct outbox_wanted wanted, int64_t limit, bool *ret_more)
 {
 	struct claim c = { .relay = r, .wanted = wanted, .limit = limit };
 	int result = outbox_any_due(r->db, wanted);
 
+	*ret_more = false;
 	if (result <= 0)
 		return (struct db_rows){ NULL, 0 };
 	result = db_write(r->db, claim_rows, &c);
-	if (result == ERR_LIMIT || result == ERR_NOMEM) {
-		c.limit = 1;
+	while ((result == ERR_LIMIT || result == ERR_NOMEM) && c.limit > 1) {
+		c.limit = (c.limit + 7) / 8;
 		result = db_write(r->db, claim_rows, &c);
 	}
-	return result < 0 ? (struct db_rows){ NULL, 0 } : c.rows;
+	if (result < 0)
+		return (struct db_rows){ NULL, 0 };
+	*ret_more = (int64_t)c.rows.n == c.limit;
+	return c.rows;
 }
 
 struct giving {
@@ -231,13 +239,14 @@ static bool may_push(const struct relay *r)
 static bool push_round(struct relay *r)
 {
 	struct db_rows rows;
+	bool more;
 
 	if (!may_push(r))
 		return false;
-	rows = claim(r, (struct outbox_wanted){ .others = true }, BATCH);
+	rows = claim(r, (struct outbox_wanted){ .others = true }, BATCH, &more);
 	if (rows.n)
 		push_rows(r, rows.items, rows.n);
-	return rows.n == BATCH && r->push_failures == 0;
+	return more && r->push_failures == 0;
 }
 
 /* ---- running here ---- */
@@ -255,10 +264,11 @@ static bool local_round(struct relay *r)
 	CLEANUP(buf_finish) struct buf refused = BUF_EMPTY;
 	int64_t room = crew_room(r->crew);
 	struct db_rows rows;
+	bool more;
 
 	if (!room)
 		return false;
-	rows = claim(r, (struct outbox_wanted){ .local = true, .others = takes_over(r) }, room < BATCH ? room : BATCH);
+	rows = claim(r, (struct outbox_wanted){ .local = true, .others = takes_over(r) }, room < BATCH ? room : BATCH, &more);
 	for (size_t i = 0; i < rows.n; i++) {
 		const struct outbox_row *row = (const struct outbox_row *)rows.items + i;
 
@@ -267,7 +277,7 @@ static bool local_round(struct relay *r)
 	}
 	metric_add(r->to_local, (int64_t)rows.n);
 	relay_give_back(r, &refused, "out of memory");
-	return (int64_t)rows.n == room;
+	return more;
 }
 
 /* ---- figures ---- */
@@ -303,12 +313,16 @@ static int64_t age_us(struct instant since)
 static void tell_figures(struct relay *r)
 {
 	struct outbox_figures f;
+	int64_t began_us = clock_monotonic_us(), pause_us;
+	int result;
 
-	if (clock_monotonic_us() < r->figures_at_us)
+	if (began_us < r->figures_at_us)
 		return;
-	r->figures_at_us = clock_monotonic_us() + FIGURES_US;
 	arena_reset(&r->arena);
-	if (outbox_figures(r->db, &r->arena, &f) < 0)
+	result = outbox_figures(r->db, &r->arena, &f);
+	pause_us = (clock_monotonic_us() - began_us) * FIGURES_SHARE;
+	r->figures_at_us = began_us + (pause_us > FIGURES_US ? pause_us : FIGURES_US);
+	if (result < 0)
 		return;
 	metric_set(r->rows[0], f.waiting);
 	metric_set(r->rows[1], f.sent);
@@ -333,7 +347,10 @@ bool relay_turn(struct relay *r)
 	more |= local_round(r);
 	if (may_push(r) && clock_monotonic_us() >= r->settle_at_us) {
 		r->settle_at_us = clock_monotonic_us() + SETTLE_US;
-		relay_settle(r);
+		if (relay_settle(r)) {
+			r->settle_at_us = 0;
+			more = true;
+		}
 	}
 	tell_figures(r);
 	return more;

@@ -38,8 +38,9 @@ struct round {
 	struct missing *missing;
 	size_t n;
 	char queue[PUSH_KEY_SIZE]; /* of the missing ones; "": of several */
-	struct buf settled;
-	int64_t seen;
+	struct outbox_place at;
+	struct buf settled, others; /* ids of those whose result is final, and of the other ones */
+	int64_t seen, n_settled, n_done;
 	bool looks; /* it is time to look for what has no result */
 };
 
@@ -194,11 +195,24 @@ static int look_for(struct round *round)
 
 static int settle(struct db_conn *db, void *arg)
 {
-	const struct str *ids = arg;
-	int64_t n;
-	int r = outbox_settle_done(db, &n);
+	struct round *round = arg;
+	int64_t n = 0;
+	int r = round->others.len ? outbox_settle_done(db, buf_view(&round->others), &n) : 0;
 
-	return r < 0 || !ids->len ? r : outbox_settle(db, *ids);
+	round->n_done = n;
+	return r < 0 || !round->settled.len ? r : outbox_settle(db, buf_view(&round->settled));
+}
+
+/* How many went. */
+static int64_t settle_seen(struct round *round)
+{
+	if (round->settled.len)
+		outbox_ids(&round->settled);
+	if (round->others.len)
+		outbox_ids(&round->others);
+	if (round->settled.failed || round->others.failed || db_write(round->relay->db, settle, round) < 0)
+		return 0;
+	return round->n_settled + round->n_done;
 }
 
 static int send_again(struct db_conn *db, void *arg)
@@ -241,7 +255,7 @@ static int64_t look_at_page(struct round *round)
 	const struct outbox_sent_row *row;
 
 	arena_reset(&r->arena);
-	if (outbox_list_sent(r->db, r->settle_after, PAGE, &r->arena, &rows) < 0)
+	if (outbox_list_sent(r->db, round->at, PAGE, &r->arena, &rows) < 0)
 		return -1;
 	row = rows.items;
 	for (size_t i = 0; i < rows.n; i++)
@@ -249,9 +263,9 @@ static int64_t look_at_page(struct round *round)
 	if (rows.n && ask_results(r, page, rows.n, known, final) < 0)
 		return -1;
 	for (size_t i = 0; i < rows.n; i++) {
-		r->settle_after = row[i].id;
-		if (final[i])
-			outbox_add_id(&round->settled, row[i].id);
+		round->at = (struct outbox_place){ row[i].sent_at, row[i].id };
+		outbox_add_id(final[i] ? &round->settled : &round->others, row[i].id);
+		round->n_settled += final[i];
 		if (!round->looks || known[i] || clock_now().us - row[i].sent_at.us < r->config.resend_us)
 			continue;
 		if (!round->n)
@@ -266,27 +280,48 @@ static int64_t look_at_page(struct round *round)
 	return (int64_t)rows.n;
 }
 
-void relay_settle(struct relay *r)
+/*
+ * Where there are more rows than a round looks at: the oldest are done first as a rule, so every other round begins with them; those
+ * between go on where the last one ended.
+ */
+static void begin(struct round *round)
+{
+	struct relay *r = round->relay;
+
+	r->settled_oldest = !r->settled_oldest;
+	if (!r->settled_oldest)
+		round->at = r->settle_after;
+}
+
+static void note_end(const struct round *round, bool all)
+{
+	struct relay *r = round->relay;
+
+	if (all)
+		r->settle_after = (struct outbox_place){ { 0 }, 0 }; /* the end was reached, or nothing was said: from the beginning */
+	else if (!r->settled_oldest)
+		r->settle_after = round->at;
+}
+
+bool relay_settle(struct relay *r)
 {
 	CLEANUP(cleanup_free) struct missing *missing = mem_array(MISSING_MAX, sizeof(*missing));
 	struct round round = { .relay = r, .missing = missing, .looks = clock_monotonic_us() >= r->look_at_us };
-	struct str list = STR("");
-	int64_t n = PAGE;
+	int64_t n = PAGE, gone = 0;
 
 	if (!missing)
-		return;
+		return false;
+	begin(&round);
 	for (int i = 0; i < PAGES && n == PAGE; i++)
 		n = look_at_page(&round);
-	if (n < PAGE)
-		r->settle_after = 0; /* the end was reached, or nothing was said: from the beginning, next time */
+	note_end(&round, n < PAGE);
 	if (n >= 0 && round.seen) {
-		if (round.settled.len)
-			list = outbox_ids(&round.settled);
-		if (!round.settled.failed)
-			db_write(r->db, settle, &list);
+		gone = settle_seen(&round);
 		send_lost(&round);
 		if (round.n)
 			r->look_at_us = clock_monotonic_us() + r->config.resend_us / LOOKS;
 	}
 	buf_finish(&round.settled);
+	buf_finish(&round.others);
+	return n == PAGE && gone * 2 >= round.seen;
 }

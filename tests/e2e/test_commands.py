@@ -139,7 +139,7 @@ def test_migrate_makes_all_tables_once(folder):
     assert {"core_projet", "auth_user", "django_migrations", "egoejo_schema", "egoejo_outbox"} <= database.tables()
     again = run("migrate", DATABASE_URL=url)
     assert again.returncode == 0 and "nothing to do" in again.stdout
-    assert database.count("egoejo_schema") == 2
+    assert database.count("egoejo_schema") == 3
 
 
 def test_migrate_needs_no_secret_key(folder):

@@ -165,7 +165,7 @@ def test_several_may_start_at_once_on_an_empty_database(folder, start_server, en
         server.wait_ready(60)
         assert server.get("/readyz").status == 200
     assert sum(len(s.events("schema.created")) for s in servers) >= 1
-    assert Database(url).count("egoejo_schema") == 2
+    assert Database(url).count("egoejo_schema") == 3
 
 
 # --- systemd ---

@@ -272,19 +272,40 @@ static void test_schema__one_of_our_tables_may_be_there_already(void **state)
 	check_state(f, SCHEMA_CURRENT);
 }
 
-/* As the first version left it. */
-static void test_schema__a_database_of_an_earlier_version_is_completed(void **state)
-{
-	struct fixture *f = *state;
+/* As the second version left it, and the first. */
+#define BACK_TO_2                                                                                         \
+	"DROP INDEX egoejo_outbox_local; DROP INDEX egoejo_outbox_others; DROP INDEX egoejo_outbox_sent;" \
+	"DROP INDEX egoejo_task_done_finished; DELETE FROM egoejo_schema WHERE version > 2;"
+#define BACK_TO_1 BACK_TO_2 "DROP TABLE egoejo_file_scan; DELETE FROM egoejo_schema WHERE version > 1;"
 
-	must_migrate(f, SCHEMA_EMPTY);
-	must_write(f->conn, "DROP TABLE egoejo_file_scan; DELETE FROM egoejo_schema WHERE version > 1;" USER("7", "ada"));
-	check_state(f, SCHEMA_KNOWN);
-	must_migrate(f, SCHEMA_KNOWN);
+static void assert_complete(struct fixture *f)
+{
 	check_state(f, SCHEMA_CURRENT);
-	assert_int_equal(count_of(f->conn, "SELECT count(*) FROM egoejo_schema WHERE version = 2"), 1);
+	assert_int_equal(count_of(f->conn, "SELECT count(*) FROM egoejo_schema"), SCHEMA_VERSION);
 	assert_int_equal(count_of(f->conn, "SELECT count(*) FROM egoejo_file_scan"), 0);
 	assert_int_equal(count_of(f->conn, "SELECT count(*) FROM auth_user"), 1);
+	for (size_t i = 0; i < schema_n_items; i++)
+		if (schema_items[i].what == SCHEMA_INDEX && count_named(f, schema_items[i].name) != 1)
+			fail_msg("%s is missing", schema_items[i].name);
+}
+
+static void check_completed(struct fixture *f, const char *back)
+{
+	must_migrate(f, SCHEMA_EMPTY);
+	must_write(f->conn, back);
+	check_state(f, SCHEMA_KNOWN);
+	must_migrate(f, SCHEMA_KNOWN);
+	assert_complete(f);
+}
+
+static void test_schema__a_database_of_the_first_version_is_completed(void **state)
+{
+	check_completed(*state, BACK_TO_1 USER("7", "ada"));
+}
+
+static void test_schema__a_database_of_the_second_version_is_completed(void **state)
+{
+	check_completed(*state, BACK_TO_2 USER("7", "ada"));
 }
 
 static void test_schema__what_is_more_is_no_difference(void **state)
@@ -419,6 +440,19 @@ static void test_schema__several_processes_complete_a_known_one(void **state)
 	migrate_at_once(*state);
 }
 
+static void test_schema__several_processes_complete_an_earlier_version(void **state)
+{
+	static const char *const earlier[] = { BACK_TO_1 USER("7", "ada"), BACK_TO_2 };
+	struct fixture *f = *state;
+
+	must_migrate(f, SCHEMA_EMPTY);
+	for (size_t i = 0; i < N_ELEMENTS(earlier); i++) {
+		must_write(f->conn, earlier[i]);
+		migrate_at_once(f);
+		assert_complete(f);
+	}
+}
+
 /* After each failure the database is as it was. On PostgreSQL, where each run takes its time, the later ones are sampled. */
 static void walk_faults(struct fixture *f, enum fault_point point, int stride)
 {
@@ -465,7 +499,8 @@ int main(void)
 		BOTH(test_schema__keys_are_never_used_twice),
 		BOTH(test_schema__a_database_of_django_is_completed),
 		BOTH(test_schema__one_of_our_tables_may_be_there_already),
-		BOTH(test_schema__a_database_of_an_earlier_version_is_completed),
+		BOTH(test_schema__a_database_of_the_first_version_is_completed),
+		BOTH(test_schema__a_database_of_the_second_version_is_completed),
 		BOTH(test_schema__what_is_more_is_no_difference),
 		BOTH(test_schema__a_missing_column_is_named),
 		BOTH(test_schema__a_missing_table_is_named),
@@ -476,6 +511,7 @@ int main(void)
 		BOTH(test_schema__types_are_compared_by_affinity),
 		BOTH(test_schema__several_processes_may_start_at_once),
 		BOTH(test_schema__several_processes_complete_a_known_one),
+		BOTH(test_schema__several_processes_complete_an_earlier_version),
 		BOTH(test_schema__every_step_may_fail),
 		BOTH(test_schema__every_allocation_may_fail),
 	};

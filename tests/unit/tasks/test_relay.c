@@ -104,17 +104,17 @@ static void test_relay__a_failure_in_between_does_not_change_the_order(void **st
 	test_redis_start(&server, 0, NULL, NULL);
 	services.redis = start_core(server.port);
 	assert_true(WAIT_FOR(ENOUGH_MS, redis_usable(services.redis, REDIS_TASKS)));
-	enqueue(f, "test.count", 300);
+	enqueue(f, "test.count", 900);
 	fault_arm(FAULT_REDIS, 2, true); /* the first push succeeds, then Redis is away */
 	relay = start_relay(&services, 0);
 	assert_true(WAIT_FOR(ENOUGH_MS, !redis_usable(services.redis, REDIS_TASKS)));
 	enqueue(f, "test.count", 1); /* who comes later does not overtake */
 	fault_disarm_all();
 	assert_true(WAIT_FOR(ENOUGH_MS, number(f, ALL_ROWS) == 0));
-	assert_int_equal(ask_int(services.redis, "LLEN celery"), 301);
-	for (int i = 0; i < 300; i += 7)
+	assert_int_equal(ask_int(services.redis, "LLEN celery"), 901);
+	for (int i = 0; i < 900; i += 7)
 		assert_int_equal(argument_at(services.redis, i), i);
-	assert_int_equal(argument_at(services.redis, 299), 299);
+	assert_int_equal(argument_at(services.redis, 899), 899);
 	assert_int_equal(ask_int(services.redis, "SCARD _kombu.binding.celery"), 1);
 	assert_int_equal(ask_int(services.redis, "SCARD _kombu.binding_permanent.celery"), 1);
 	assert_int_equal(relay_destroy(relay), 0);

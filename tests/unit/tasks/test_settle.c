@@ -53,7 +53,7 @@ static const char *id_of(struct fixture *f, size_t i)
 	struct db_rows rows;
 	size_t n = 0;
 
-	assert_ok(outbox_list_sent(f->conn, 0, 10, &f->arena, &rows));
+	assert_ok(outbox_list_sent(f->conn, (struct outbox_place){ { 0 }, 0 }, 10, &f->arena, &rows));
 	for (const char *c = ((const struct outbox_sent_row *)rows.items)[i].task_id.s; *c; c++)
 		if (*c != '-')
 			hex[n++] = *c;
