@@ -49,6 +49,9 @@ void relay_renew(struct relay *);
 /* Gives rows back, as they were; the list is emptied. */
 void relay_give_back(struct relay *, struct buf *ids, const char *error);
 
+/* Whether a Redis is configured for tasks, there or not. */
+bool relay_has_redis(const struct relay *);
+
 /* Looks after rows that Redis has: settles those with a result, sends again those that it has lost. True: it is worth going on. */
 bool relay_settle(struct relay *);
 

@@ -229,6 +229,11 @@ static void push_rows(struct relay *r, const struct outbox_row *rows, size_t n)
 	note_failure(r, result);
 }
 
+bool relay_has_redis(const struct relay *r)
+{
+	return r->config.services->redis && redis_configured(r->config.services->redis, REDIS_TASKS);
+}
+
 static bool may_push(const struct relay *r)
 {
 	struct redis *redis = r->config.services->redis;
@@ -345,7 +350,7 @@ bool relay_turn(struct relay *r)
 		return false;
 	more = push_round(r);
 	more |= local_round(r);
-	if (may_push(r) && clock_monotonic_us() >= r->settle_at_us) {
+	if ((may_push(r) || !relay_has_redis(r)) && clock_monotonic_us() >= r->settle_at_us) {
 		r->settle_at_us = clock_monotonic_us() + SETTLE_US;
 		if (relay_settle(r)) {
 			r->settle_at_us = 0;

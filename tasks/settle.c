@@ -6,6 +6,9 @@
  * The order of the looks matters. Lists are read from the end where messages come in, so that what comes meanwhile moves towards what
  * is still to be read; `unacked` is read after them, since messages go there; results last. What is put back meanwhile may be missed:
  * then the task is delivered twice, which its id makes harmless.
+ *
+ * Without a Redis (REDIS_URL was taken away) nobody is asked: what was sent so long ago and is not in egoejo_task_done is run here. Should
+ * it be in a queue after all, one of the two finds the other's effects committed.
  */
 #include <stdio.h>
 #include <string.h>
@@ -81,6 +84,10 @@ static int ask_results(struct relay *r, const struct missing *ids, size_t n, boo
 	struct redis_reply *reply;
 	int result;
 
+	memset(ret_known, 0, n * sizeof(*ret_known));
+	memset(ret_final, 0, n * sizeof(*ret_final));
+	if (!relay_has_redis(r))
+		return 0;
 	for (size_t i = 0; i < n; i++) {
 		snprintf(keys[i], sizeof(keys[i]), "celery-task-meta-%s", ids[i].task_id);
 		words[i + 1] = str_of(keys[i]);
@@ -175,6 +182,8 @@ static int look_for(struct round *round)
 	char list[PUSH_KEY_SIZE];
 	int r = 0;
 
+	if (!relay_has_redis(round->relay))
+		return 0;
 	qsort(round->missing, round->n, sizeof(*round->missing), compare_missing);
 	for (int priority = 0; priority < 10 && r == 0; priority += 3)
 		r = push_list_name(round->queue, priority, list) < 0 ? ERR_INVALID : read_list(round, list);
@@ -215,17 +224,30 @@ static int64_t settle_seen(struct round *round)
 	return round->n_settled + round->n_done;
 }
 
+struct again {
+	struct str ids, why;
+};
+
 static int send_again(struct db_conn *db, void *arg)
 {
-	const struct str *ids = arg;
+	const struct again *again = arg;
 
-	return outbox_send_again(db, *ids, (struct str)STR("Redis knew nothing of it any more"));
+	return outbox_send_again(db, again->ids, again->why);
+}
+
+static void log_again(const struct relay *r, int64_t n)
+{
+	metric_add(r->resent, n);
+	log_write(LOG_WARNING, "tasks", "relay.resent", LOG_FIELDS(LOG_INT("tasks", n)),
+	          relay_has_redis(r) ? "%lld tasks are sent again: neither the queue nor a worker nor a result knows them"
+	                             : "%lld tasks that were sent to a Redis are run here: none is configured any more",
+	          (long long)n);
 }
 
 static void send_lost(struct round *round)
 {
 	CLEANUP(buf_finish) struct buf ids = BUF_EMPTY;
-	struct str list;
+	struct again again = { .why = STR("Redis knew nothing of it any more") };
 	int64_t n = 0;
 
 	if (!round->n || look_for(round) < 0)
@@ -236,12 +258,12 @@ static void send_lost(struct round *round)
 			n++;
 		}
 	}
-	list = outbox_ids(&ids);
-	if (!n || ids.failed || db_write(round->relay->db, send_again, &list) < 0)
+	if (!relay_has_redis(round->relay))
+		again.why = (struct str)STR("no Redis is configured any more");
+	again.ids = outbox_ids(&ids);
+	if (!n || ids.failed || db_write(round->relay->db, send_again, &again) < 0)
 		return;
-	metric_add(round->relay->resent, n);
-	log_write(LOG_WARNING, "tasks", "relay.resent", LOG_FIELDS(LOG_INT("tasks", n)),
-	          "%lld tasks are sent again: neither the queue nor a worker nor a result knows them", (long long)n);
+	log_again(round->relay, n);
 	relay_wake(round->relay);
 }
 

@@ -120,6 +120,24 @@ static void test_settle__an_empty_redis_gets_them_again(void **state)
 	assert_true(WAIT_FOR(ENOUGH_MS, number(f, ALL_ROWS " WHERE state = 'sent'") == 3));
 }
 
+static void test_settle__without_a_redis_they_are_run_here(void **state)
+{
+	struct fixture *f = *state;
+	static struct task_services alone;
+	char done[] = "INSERT INTO egoejo_task_done (task_id, name, result, finished_at) "
+	              "SELECT task_id, name, 'true', created_at FROM egoejo_outbox WHERE id = (SELECT min(id) FROM egoejo_outbox)";
+
+	alone = (struct task_services){ .db = f->db };
+	assert_ok(db_write(f->conn, note_done, done));
+	assert_int_equal(relay_destroy(relay), 0);
+	relay = start_relay(&alone, 1);
+	assert_true(WAIT_FOR(ENOUGH_MS, number(f, ALL_ROWS) == 2));                     /* one is done */
+	assert_false(WAIT_FOR(1500, number(f, ALL_ROWS " WHERE state <> 'sent'") > 0)); /* a worker may be at the others */
+	let_time_pass(RESEND_US);
+	assert_true(WAIT_FOR(ENOUGH_MS, number(f, ALL_ROWS) == 0));
+	assert_int_equal(number(f, "SELECT count(*) FROM egoejo_task_done"), 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_settle__##name, set_up, tear_down)
 
 int main(void)
@@ -129,6 +147,7 @@ int main(void)
 		TEST(committed_effects_end_the_row),
 		TEST(what_is_in_the_queue_or_held_is_left_alone),
 		TEST(an_empty_redis_gets_them_again),
+		TEST(without_a_redis_they_are_run_here),
 	};
 
 	return RUN_ON_BOTH(tests);
