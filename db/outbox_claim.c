@@ -74,7 +74,7 @@ static int search_kind(struct db_conn *db, const struct db_statement *due, const
 {
 	struct candidate at = { .priority = BELOW_PRIORITIES };
 	int64_t left = s->limit;
-	struct db_rows rows;
+	struct db_rows rows = { NULL, 0 };
 	int r = 0;
 
 	while (left > 0) {

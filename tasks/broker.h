@@ -23,7 +23,9 @@
 #define BROKER_DEAD         "celery:dead"
 #define BROKER_DEAD_MAX     1000
 #define BROKER_ITEM_MAX     (2 << 20) /* bytes of a message; a larger one cannot be handled within the time of one command */
-#define BROKER_ITEM_KEPT    65536     /* of such a one, among the dead letters */
+#define BROKER_ITEM_SHOWN   65536     /* of such a one in its letter, whose reason names the key that has all of it */
+#define BROKER_LARGE_KEPT_S 2592000   /* 30 days */
+#define BROKER_LARGE_SIZE   64        /* such a key */
 
 /* Appends the key of the list where a message of that priority waits. */
 void broker_add_list(struct buf *, struct str queue, int priority);
@@ -142,6 +144,9 @@ int broker_put_back(struct redis *, struct str tag, struct str id, struct str qu
 
 /* Moves a held message (tag absent: one that is not held) to the dead letters: {"reason", "queue", "at", "item"} as JSON. */
 int broker_bury(struct redis *, struct str tag, struct str queue, struct str item, const char *reason);
+
+/* Stores a message larger than BROKER_ITEM_MAX under a key of its own, a part after the other. Errors as redis_call. */
+int broker_keep_large(struct redis *, struct str item, char ret_key[BROKER_LARGE_SIZE]);
 
 /* Moves the time of delivery of what is still held to now. */
 int broker_renew(struct redis *, const struct str *tags, size_t n);

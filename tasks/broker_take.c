@@ -14,9 +14,9 @@
 
 /*
  * KEYS: unacked, unacked_index, dead letters, then the lists, all queues of a step before the next step. ARGV: time, most, number
- * of queues, most dead letters, most bytes of an item, how many of a larger one are kept, and an item that is in hand already with the
- * number of its list. The reply has three elements for each item: the number of its queue, its tag when it is registered, the item. One
- * reply is not longer than the most bytes and one more item.
+ * of queues, most dead letters, most bytes of an item, how many of a larger one its letter has, for how many seconds all of it is
+ * kept beside, and an item that is in hand already with the number of its list. The reply has three elements for each item: the
+ * number of its queue, its tag when it is registered, the item. One reply is not longer than the most bytes and one more item.
  */
 const char broker_take_script[] =
         "local out, n, nq = {}, 0, tonumber(ARGV[3]) "
@@ -26,7 +26,10 @@ const char broker_take_script[] =
         "  return '' "
         "end "
         "local function too_large(key, item) "
-        "  return bury(key, string.sub(item, 1, ARGV[6]), 'too large: ' .. #item .. ' bytes, of which the first are kept') "
+        "  local large = KEYS[3] .. ':large' "
+        "  local kept = large .. ':' .. redis.call('INCR', large) "
+        "  redis.call('SET', kept, item, 'EX', ARGV[7]) "
+        "  return bury(key, string.sub(item, 1, ARGV[6]), 'too large: ' .. #item .. ' bytes, all of them are in ' .. kept) "
         "end "
         "local function hold(key, item) "
         "  local ok, m = pcall(cjson.decode, item) "
@@ -49,7 +52,7 @@ const char broker_take_script[] =
         "  n, bytes = n + 1, bytes + #item "
         "  out[n * 3 - 2], out[n * 3 - 1], out[n * 3] = (i - 1) % nq, tag, item "
         "end "
-        "if ARGV[7] then add(tonumber(ARGV[8]), ARGV[7]) end "
+        "if ARGV[8] then add(tonumber(ARGV[9]), ARGV[8]) end "
         "local order = {} "
         "for q = 1, nq do order[q] = q end "
         "for step = 0, 3 do "
@@ -121,7 +124,8 @@ void call_add_take(struct call *c, const struct broker_queues *queues, size_t mo
 	call_addf(c, "%zu", queues->n);
 	call_addf(c, "%d", BROKER_DEAD_MAX - 1);
 	call_addf(c, "%d", BROKER_ITEM_MAX);
-	call_addf(c, "%d", BROKER_ITEM_KEPT);
+	call_addf(c, "%d", BROKER_ITEM_SHOWN);
+	call_addf(c, "%d", BROKER_LARGE_KEPT_S);
 }
 
 /* list: where the item that is in hand came from, 1 is the first; 0: none. */

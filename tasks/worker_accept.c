@@ -24,11 +24,13 @@ static void bury(struct worker *w, const struct broker_item *item, const char *w
 
 int worker_bury_large(struct worker *w, struct str list, struct str item)
 {
-	char why[80];
-	int r;
+	char key[BROKER_LARGE_SIZE], why[160];
+	int r = broker_keep_large(w->redis, item, key);
 
-	snprintf(why, sizeof(why), "too large: %zu bytes, of which the first are kept", item.len);
-	r = broker_bury(w->redis, (struct str)STR(""), list, (struct str){ item.s, BROKER_ITEM_KEPT }, why);
+	if (r < 0)
+		return r;
+	snprintf(why, sizeof(why), "too large: %zu bytes, all of them are in %s", item.len, key);
+	r = broker_bury(w->redis, (struct str)STR(""), list, (struct str){ item.s, BROKER_ITEM_SHOWN }, why);
 	if (r == 0)
 		worker_log_bad(item, why);
 	return r;

@@ -293,6 +293,9 @@ def test_a_message_that_is_too_large_stops_nobody(redis_server, start_worker, qu
     queues.wait_idle()
     letter, = queues.dead()
     assert letter["reason"].startswith("too large: ") and len(letter["item"]) == 65536
+    key = letter["reason"].split()[-1]
+    assert json.loads(queues.redis.get(key)) == large
+    assert 29 * 86400 < queues.redis.ttl(key) <= 30 * 86400
     assert worker.wait_event("task.malformed", level="ERROR")["item"].startswith('{"body"')
 
 
