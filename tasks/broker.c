@@ -66,10 +66,10 @@ static const char put_back_script[] = LUA_ADD "if redis.call('HEXISTS', KEYS[1],
                                               "return 1 + r";
 #define PUT_BACK_DEAD 2
 
-/* KEYS: dead letters, unacked, unacked_index. ARGV: entry, most, tag. */
-static const char bury_script[] = "redis.call('LPUSH', KEYS[1], ARGV[1]) redis.call('LTRIM', KEYS[1], 0, ARGV[2]) "
-                                  "if ARGV[3] ~= '' then redis.call('ZREM', KEYS[3], ARGV[3]) redis.call('HDEL', KEYS[2], ARGV[3]) end "
-                                  "return 1";
+/* KEYS: dead letters, unacked, unacked_index. ARGV: entry, tag. */
+static const char bury_script[] = "redis.call('LPUSH', KEYS[1], ARGV[1]) " LUA_TRIM(
+        "KEYS[1]") "if ARGV[2] ~= '' then redis.call('ZREM', KEYS[3], ARGV[2]) redis.call('HDEL', KEYS[2], ARGV[2]) end "
+                   "return 1";
 
 int broker_check(struct str envelope)
 {
@@ -233,7 +233,6 @@ int broker_bury(struct redis *redis, struct str tag, struct str queue, struct st
 	call_add_key(&c, (struct str)STR(UNACKED));
 	call_add_key(&c, (struct str)STR(UNACKED_INDEX));
 	call_add(&c, buf_view(&entry));
-	call_addf(&c, "%d", BROKER_DEAD_MAX - 1);
 	call_add(&c, tag);
 	r = call_script_int(&c, redis, NULL, "task_bury", bury_script, &n);
 	call_finish(&c);

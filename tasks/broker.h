@@ -22,10 +22,10 @@
 #define BROKER_REDELIVERIES 5 /* put back so often, a message goes to the dead letters (tasks.md 8) */
 #define BROKER_DEAD         "celery:dead"
 #define BROKER_DEAD_MAX     1000
-#define BROKER_ITEM_MAX     (2 << 20) /* bytes of a message; a larger one cannot be handled within the time of one command */
-#define BROKER_ITEM_SHOWN   65536     /* of such a one in its letter, whose reason names the key that has all of it */
-#define BROKER_LARGE_KEPT_S 2592000   /* 30 days */
-#define BROKER_LARGE_SIZE   64        /* such a key */
+#define BROKER_ITEM_MAX     2097152 /* bytes of a message, 2 MiB; a larger one cannot be handled within the time of one command */
+#define BROKER_ITEM_SHOWN   65536   /* of such a one in its letter, whose reason names the key that has all of it */
+#define BROKER_LARGE_KEPT_S 2592000 /* 30 days */
+#define BROKER_LARGE_SIZE   64      /* such a key */
 
 /* Appends the key of the list where a message of that priority waits. */
 void broker_add_list(struct buf *, struct str queue, int priority);

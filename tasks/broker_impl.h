@@ -13,25 +13,33 @@
 #define BINDING       "_kombu.binding."
 #define BINDING_TWIN  "_kombu.binding_permanent." /* since kombu 5.7 */
 
+/* A number's name as its text, for scripts: of those in decimal digits. */
+#define LUA_NUMBER_TEXT(digits) #digits
+#define LUA_NUMBER(name)        LUA_NUMBER_TEXT(name)
+
 /*
- * For scripts. stored(key): the text there, or nil, whatever else lies under that name. add(how, list, item, dead): LPUSH or RPUSH; where
- * the list's name, which a message may choose, is that of something else, the item goes to the dead letters: 0 = on its list, 1 = dead, or
- * an error reply, to be returned. Nothing may have been taken away before: what a script has written stays when it fails.
+ * For scripts. stored(key): the text there, or nil, whatever else lies under that name. bury(dead, reason, list, item, at): a dead letter.
+ * add(how, list, item, dead): LPUSH or RPUSH; where the list's name, which a message may choose, is that of something else, the item goes
+ * to the dead letters: 0 = on its list, 1 = dead, or an error reply, to be returned. Nothing may have been taken away before: what a script
+ * has written stays when it fails. LUA_ADD brings LUA_BURY.
  */
 #define LUA_STORED                                   \
 	"local function stored(key) "                \
 	"  local v = redis.pcall('GET', key) "       \
 	"  return type(v) == 'string' and v or nil " \
 	"end "
-#define LUA_ADD                                                                                                                       \
-	"local function add(how, list, item, dead) "                                                                                  \
-	"  local r = redis.pcall(how, list, item) "                                                                                   \
-	"  if type(r) == 'number' then return 0 end "                                                                                 \
-	"  if not string.find(r.err, 'WRONGTYPE', 1, true) then return r end "                                                        \
-	"  redis.call('LPUSH', dead, cjson.encode({reason = 'what has the name of its queue is no list', queue = list, item = item, " \
-	"    at = redis.call('TIME')[1]})) "                                                                                          \
-	"  redis.call('LTRIM', dead, 0, 999) "                                                                                        \
-	"  return 1 "                                                                                                                 \
+#define LUA_TRIM(dead) "redis.call('LTRIM', " dead ", 0, " LUA_NUMBER(BROKER_DEAD_MAX) " - 1) "
+#define LUA_BURY                                             \
+	"local function bury(dead, reason, list, item, at) " \
+	"  redis.call('LPUSH', dead, cjson.encode({reason = reason, queue = list, item = item, at = at})) " LUA_TRIM("dead") "end "
+#define LUA_ADD                                                                                         \
+	LUA_BURY                                                                                        \
+	"local function add(how, list, item, dead) "                                                    \
+	"  local r = redis.pcall(how, list, item) "                                                     \
+	"  if type(r) == 'number' then return 0 end "                                                   \
+	"  if not string.find(r.err, 'WRONGTYPE', 1, true) then return r end "                          \
+	"  bury(dead, 'what has the name of its queue is no list', list, item, redis.call('TIME')[1]) " \
+	"  return 1 "                                                                                   \
 	"end "
 
 #define CALL_ARGS_MAX 512

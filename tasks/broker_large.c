@@ -28,8 +28,7 @@ static int expire(struct redis *redis, struct str key, const char *seconds)
 
 int broker_keep_large(struct redis *redis, struct str item, char ret_key[BROKER_LARGE_SIZE])
 {
-	struct str key = { ret_key, 0 };
-	char seconds[24];
+	struct str key;
 	int64_t n = 0;
 	int r = ask(redis, &REDIS_COMMAND(STR("INCR"), STR(BROKER_DEAD ":large")), &n);
 
@@ -42,6 +41,5 @@ int broker_keep_large(struct redis *redis, struct str item, char ret_key[BROKER_
 		if (r == 0 && at == 0)
 			r = expire(redis, key, UNFINISHED_S);
 	}
-	snprintf(seconds, sizeof(seconds), "%d", BROKER_LARGE_KEPT_S);
-	return r < 0 ? r : expire(redis, key, seconds);
+	return r < 0 ? r : expire(redis, key, LUA_NUMBER(BROKER_LARGE_KEPT_S));
 }

@@ -12,32 +12,35 @@
 #include "base/mem.h"
 #include "tasks/broker_impl.h"
 
+#define LUA_LIMITS                                                                                                                 \
+	"local most_bytes, shown_bytes, kept_s = " LUA_NUMBER(BROKER_ITEM_MAX) ", " LUA_NUMBER(BROKER_ITEM_SHOWN) ", " LUA_NUMBER( \
+	        BROKER_LARGE_KEPT_S) " "
+
 /*
  * KEYS: unacked, unacked_index, dead letters, then the lists, all queues of a step before the next step. ARGV: time, most, number
- * of queues, most dead letters, most bytes of an item, how many of a larger one its letter has, for how many seconds all of it is
- * kept beside, and an item that is in hand already with the number of its list. The reply has three elements for each item: the
- * number of its queue, its tag when it is registered, the item. One reply is not longer than the most bytes and one more item.
+ * of queues, and an item that is in hand already with the number of its list. The reply has three elements for each item: the
+ * number of its queue, its tag when it is registered, the item; of one that is too large the beginning, as its letter has it. One
+ * reply is not longer than the largest message and one more item.
  */
-const char broker_take_script[] =
+const char broker_take_script[] = LUA_LIMITS LUA_BURY
         "local out, n, nq = {}, 0, tonumber(ARGV[3]) "
-        "local function bury(key, item, why) "
-        "  redis.call('LPUSH', KEYS[3], cjson.encode({reason = why, queue = key, item = item, at = ARGV[1]})) "
-        "  redis.call('LTRIM', KEYS[3], 0, ARGV[4]) "
+        "local function refuse(key, item, why) "
+        "  bury(KEYS[3], why, key, item, ARGV[1]) "
         "  return '' "
         "end "
         "local function too_large(key, item) "
-        "  local large = KEYS[3] .. ':large' "
+        "  local large, shown = KEYS[3] .. ':large', string.sub(item, 1, shown_bytes) "
         "  local kept = large .. ':' .. redis.call('INCR', large) "
-        "  redis.call('SET', kept, item, 'EX', ARGV[7]) "
-        "  return bury(key, string.sub(item, 1, ARGV[6]), 'too large: ' .. #item .. ' bytes, all of them are in ' .. kept) "
+        "  redis.call('SET', kept, item, 'EX', kept_s) "
+        "  return refuse(key, shown, 'too large: ' .. #item .. ' bytes, all of them are in ' .. kept), shown "
         "end "
         "local function hold(key, item) "
         "  local ok, m = pcall(cjson.decode, item) "
-        "  if not ok or type(m) ~= 'table' then return bury(key, item, 'item is not JSON') end "
+        "  if not ok or type(m) ~= 'table' then return refuse(key, item, 'item is not JSON') end "
         "  local p = m.properties "
         "  local tag, info = type(p) == 'table' and p.delivery_tag, type(p) == 'table' and p.delivery_info "
-        "  if type(tag) ~= 'string' or tag == '' or #tag > 255 then return bury(key, item, 'no properties.delivery_tag') end "
-        "  if type(info) ~= 'table' then return bury(key, item, 'no properties.delivery_info') end "
+        "  if type(tag) ~= 'string' or tag == '' or #tag > 255 then return refuse(key, item, 'no properties.delivery_tag') end "
+        "  if type(info) ~= 'table' then return refuse(key, item, 'no properties.delivery_info') end "
         "  local ex, rk = info.exchange, info.routing_key "
         "  if type(ex) ~= 'string' then ex = '' end "
         "  if type(rk) ~= 'string' then rk = key end "
@@ -45,14 +48,14 @@ const char broker_take_script[] =
         "  redis.call('HSET', KEYS[1], tag, '[' .. item .. ', ' .. cjson.encode(ex) .. ', ' .. cjson.encode(rk) .. ']') "
         "  return tag "
         "end "
-        "local bytes, most_bytes = 0, tonumber(ARGV[5]) "
+        "local bytes = 0 "
         "local function add(i, item) "
         "  local key, tag = KEYS[3 + i] "
-        "  if #item > most_bytes then tag, item = too_large(key, item), string.sub(item, 1, ARGV[6]) else tag = hold(key, item) end "
+        "  if #item > most_bytes then tag, item = too_large(key, item) else tag = hold(key, item) end "
         "  n, bytes = n + 1, bytes + #item "
         "  out[n * 3 - 2], out[n * 3 - 1], out[n * 3] = (i - 1) % nq, tag, item "
         "end "
-        "if ARGV[8] then add(tonumber(ARGV[9]), ARGV[8]) end "
+        "if ARGV[4] then add(tonumber(ARGV[5]), ARGV[4]) end "
         "local order = {} "
         "for q = 1, nq do order[q] = q end "
         "for step = 0, 3 do "
@@ -122,10 +125,6 @@ void call_add_take(struct call *c, const struct broker_queues *queues, size_t mo
 	call_add_time(c, taken_at_us);
 	call_addf(c, "%zu", most < BROKER_BATCH_MAX ? most : (size_t)BROKER_BATCH_MAX);
 	call_addf(c, "%zu", queues->n);
-	call_addf(c, "%d", BROKER_DEAD_MAX - 1);
-	call_addf(c, "%d", BROKER_ITEM_MAX);
-	call_addf(c, "%d", BROKER_ITEM_SHOWN);
-	call_addf(c, "%d", BROKER_LARGE_KEPT_S);
 }
 
 /* list: where the item that is in hand came from, 1 is the first; 0: none. */
