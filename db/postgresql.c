@@ -156,7 +156,7 @@ static int pg_prepare(struct db_conn *conn, const struct db_statement *st, const
 	p->n_columns = st->row ? st->row->n : 0;
 	conn_arm_deadline(conn, pg_statement_limit_us(c));
 	r = prepare_in(c, p->name, text, params, n, &p->typed);
-	if (r == 0 && st->replan && !(p->text = strdup(text)))
+	if (r == 0 && st->replan && !(p->text = mem_strdup(text)))
 		r = ERR_NOMEM;
 	if (r < 0)
 		pg_finalize(conn, p);
@@ -279,16 +279,10 @@ static int64_t pg_finish(struct db_conn *conn, void *prepared)
 	return changed;
 }
 
-/* The server's own limit is that of a statement; the index of a large table takes longer. */
 static int pg_script(struct db_conn *conn, const char *sql)
 {
-	char limit[64];
-	int r;
-
-	snprintf(limit, sizeof(limit), "SET LOCAL statement_timeout=%lld", (long long)(DB_SCRIPT_LIMIT_US / US_PER_MS));
 	pg_of(conn)->ran_script = true;
-	r = pg_command(pg_of(conn), limit, pg_statement_limit_us(pg_of(conn)), NULL);
-	return r < 0 ? r : pg_command(pg_of(conn), sql, DB_SCRIPT_LIMIT_US, NULL);
+	return pg_command(pg_of(conn), sql, DB_SCRIPT_LIMIT_US, NULL);
 }
 
 const struct db_driver postgresql_driver = {

@@ -6,10 +6,12 @@
  */
 #include "db/schema.h"
 
+#include <stdio.h>
 #include <time.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "db/driver_impl.h"
 #include "db/schema_impl.h"
 
 /* How long a start waits for another process that migrates. */
@@ -27,9 +29,22 @@ static const struct db_statement insert_version = {
 	.sql = "INSERT INTO egoejo_schema (version, applied_at) VALUES ($1, $2)",
 };
 
+/* The server's own limit is that of one statement of a request; the index of a large table takes longer. */
+static int allow_time(struct db_conn *conn)
+{
+	char sql[64];
+
+	if (db_engine(db_of(conn)) != DB_POSTGRESQL)
+		return 0;
+	snprintf(sql, sizeof(sql), "SET LOCAL statement_timeout = %lld", (long long)(DB_SCRIPT_LIMIT_US / US_PER_MS));
+	return db_script(conn, sql);
+}
+
 static int run_script(struct db_conn *conn, const struct buf *sql)
 {
-	return sql->failed ? ERR_NOMEM : db_script(conn, buf_view(sql).s);
+	int r = sql->failed ? ERR_NOMEM : allow_time(conn);
+
+	return r < 0 ? r : db_script(conn, buf_view(sql).s);
 }
 
 static int create_everything(struct db_conn *conn)
