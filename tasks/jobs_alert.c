@@ -42,17 +42,12 @@ static void fail(struct sending *s, const char *channel, bool may_pass, const ch
 	          "A critical alert was not sent by %s: %s", channel, error);
 }
 
-static struct str key_of(const struct sending *s, char text[ONCE_KEY_SIZE], const char *channel, size_t i)
-{
-	return (struct str){ text, (size_t)snprintf(text, ONCE_KEY_SIZE, "%s:%s%zu", s->run->id, channel, i) };
-}
-
 /* ---- mail ---- */
 
 static void mail_to(struct sending *s, struct str to, size_t i, struct str subject, struct str text)
 {
 	char key[ONCE_KEY_SIZE];
-	const struct mail mail = { .to = to, .subject = subject, .text = text, .idempotency_key = key_of(s, key, "", i) };
+	const struct mail mail = { .to = to, .subject = subject, .text = text, .idempotency_key = once_key(s->run, "", i, key) };
 	struct mail_report report;
 	enum mail_outcome outcome = once_mail(s->run, MAIL_SMTP, &mail, &report);
 
@@ -117,7 +112,7 @@ static void send_webhook(struct sending *s)
 	CLEANUP(buf_finish) struct buf body = BUF_EMPTY;
 	const struct settings *settings = s->run->services->settings;
 	char text[ONCE_KEY_SIZE], note[ONCE_NOTE_SIZE];
-	struct str key = key_of(s, text, "webhook", 0);
+	struct str key = once_key(s->run, "webhook", 0, text);
 	int r;
 
 	if (!settings->alert_webhook_enabled || !settings->alert_webhook_url)

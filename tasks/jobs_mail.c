@@ -34,7 +34,7 @@ enum task_outcome send_email(struct task_run *run)
 		                   .subject = task_text(run, "subject"),
 		                   .html = task_text(run, "html_content"),
 		                   .text = task_text(run, "text_content"),
-		                   .idempotency_key = { key, (size_t)snprintf(key, sizeof(key), "%s:0", run->id) } };
+		                   .idempotency_key = once_key(run, "", 0, key) };
 	struct mail_report report;
 
 	switch (once_mail(run, MAIL_ANY, &mail, &report)) {
@@ -143,7 +143,7 @@ static void send_each(struct batch *b)
 		struct mail_report report = { .error = "put off" };
 		enum mail_outcome outcome = MAIL_TRY_AGAIN;
 		char key[ONCE_KEY_SIZE];
-		struct mail mail = mail_of(json, (struct str){ key, (size_t)snprintf(key, sizeof(key), "%s:%zu", b->run->id, i) });
+		struct mail mail = mail_of(json, once_key(b->run, "", i, key));
 
 		b->put_off |= task_is_late(b->run);
 		if (!b->put_off)

@@ -13,7 +13,6 @@
 #include "resilience/redis_health.h"
 #include "tasks/jobs_impl.h"
 #include "tasks/notify.h"
-#include "tasks/once.h"
 
 #define LOGGER       "tasks.monitoring"
 #define HOUR_US      (INT64_C(3600) * US_PER_S)
@@ -40,20 +39,14 @@ static enum task_outcome answer(struct task_run *run, const char *status, struct
 	return TASK_SUCCEEDED;
 }
 
-/* Once for the message, as far as that can be had: a second delivery finds the same fault. */
+/* A second delivery of the message finds the same fault, and tells it no more. */
 static void mail_team(struct task_run *run, const char *subject, struct str message, const char *action)
 {
 	CLEANUP(buf_finish) struct buf text = BUF_EMPTY;
-	const char *team = run->services->settings->notify_email;
-	char key[ONCE_KEY_SIZE];
-	struct mail mail = { .to = str_of(team), .subject = str_of(subject) };
 
 	buf_addf(&text, "%.*s\n\nÀ faire : %s\n", STR_ARG(message), action);
-	if (!team || text.failed)
-		return;
-	mail.text = buf_view(&text);
-	mail.idempotency_key = (struct str){ key, (size_t)snprintf(key, sizeof(key), "%s:0", run->id) };
-	notify_team_once(run, &mail);
+	if (!text.failed)
+		notify_team_once(run, str_of(subject), buf_view(&text));
 }
 
 /* ---- core.tasks.check_celery_beat_health ---- */

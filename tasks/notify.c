@@ -16,11 +16,15 @@ static void tell(enum mail_outcome outcome, struct str subject, const struct mai
 	          "a mail to those who run the site was not sent: %s", report->error);
 }
 
-void notify_team_once(struct task_run *run, const struct mail *mail)
+void notify_team_once(struct task_run *run, struct str subject, struct str text)
 {
+	const char *team = run->services->settings->notify_email;
+	char key[ONCE_KEY_SIZE];
+	const struct mail mail = { .to = str_of(team), .subject = subject, .text = text, .idempotency_key = once_key(run, "", 0, key) };
 	struct mail_report report;
 
-	tell(once_mail(run, MAIL_SMTP, mail, &report), mail->subject, &report);
+	if (team)
+		tell(once_mail(run, MAIL_SMTP, &mail, &report), subject, &report);
 }
 
 static void send_to(const struct task_services *services, struct str to, struct str subject, struct str text, const atomic_bool *stop)

@@ -7,11 +7,10 @@
 #define TASKS_NOTIFY_H
 
 #include "resilience/redis.h"
-#include "tasks/mail.h"
 #include "tasks/task.h"
 
-/* A mail to them that belongs to a task and has a key: once for the key, as far as that can be had (tasks/once.h). */
-void notify_team_once(struct task_run *, const struct mail *);
+/* The one mail of a task, to NOTIFY_EMAIL if it is set: once for the message, as far as that can be had (tasks/once.h). */
+void notify_team_once(struct task_run *, struct str subject, struct str text);
 
 /* M3: Redis is unreachable, since then. */
 void notify_redis_down(const struct task_services *, const struct redis_probe_status *, struct instant since, const atomic_bool *stop);

@@ -13,6 +13,11 @@ struct note {
 	struct str text;
 };
 
+struct str once_key(const struct task_run *run, const char *what, size_t i, char text[ONCE_KEY_SIZE])
+{
+	return (struct str){ text, (size_t)snprintf(text, ONCE_KEY_SIZE, "%s:%s%zu", run->id, what, i) };
+}
+
 static int put(struct db_conn *db, void *arg)
 {
 	const struct note *note = arg;

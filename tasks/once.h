@@ -9,8 +9,11 @@
 
 #include "tasks/mail.h"
 
-#define ONCE_KEY_SIZE  (TASK_ID_SIZE + 16) /* "<task id>:<index>" */
+#define ONCE_KEY_SIZE  (TASK_ID_SIZE + 16) /* "<task id>:<what><index>" */
 #define ONCE_NOTE_SIZE sizeof((struct mail_report){ 0 }.id)
+
+/* The key of a task's i-th mail (what is ""), or of another of its effects. */
+struct str once_key(const struct task_run *, const char *what, size_t i, char text[ONCE_KEY_SIZE]);
 
 /* The note of the key; ERR_NOT_FOUND: it has not been done. Errors as db_select. */
 int once_find(struct task_run *, struct str key, char *ret_note);
