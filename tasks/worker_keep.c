@@ -37,13 +37,17 @@ static bool give_up_late(struct worker *w)
 	return e;
 }
 
+static int64_t at_most(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* How many threads take the place of abandoned ones, which keep theirs and a database connection: of so many at most. With the lock. */
 static size_t lacking_slots(const struct worker *w)
 {
-	size_t wanted = (size_t)w->config.concurrency, threads = w->n_slots + w->n_abandoned;
-	size_t room = threads < wanted + TASK_ABANDONED_MAX ? wanted + TASK_ABANDONED_MAX - threads : 0;
+	int64_t lacking = w->config.concurrency - (int64_t)w->n_slots;
 
-	return wanted - w->n_slots < room ? wanted - w->n_slots : room;
+	return (size_t)at_most(lacking, lacking + TASK_ABANDONED_MAX - (int64_t)w->n_abandoned);
 }
 
 static void add_slots(struct worker *w, size_t n)
@@ -136,11 +140,6 @@ static void sweep(struct worker *w)
 	if (buried)
 		log_write(LOG_ERROR, "tasks.worker", "worker.buried", LOG_FIELDS(LOG_INT("messages", (int64_t)buried)),
 		          "messages that cannot be finished were moved to " BROKER_DEAD);
-}
-
-static int64_t at_most(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
 }
 
 static void keep_deliveries(void *arg)

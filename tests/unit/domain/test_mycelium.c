@@ -121,7 +121,6 @@ static void test_mycelium__what_is_no_vector_is_left_out(void **state)
 	points_of(f, SEMANTIC_PROJECTS, 2);
 }
 
-/* More rows than are read at a time, of both kinds: each is placed once, and the same again. */
 /* Twice as many projects, alike. */
 static void double_projects(struct fixture *f)
 {
@@ -130,6 +129,7 @@ static void double_projects(struct fixture *f)
 	              "'DONATION', 0, 0, id + (SELECT COUNT(*) FROM core_projet), embedding FROM core_projet");
 }
 
+/* More rows than are read at a time, of both kinds: each is placed once, and the same again. */
 static void test_mycelium__of_many(void **state)
 {
 	struct fixture *f = *state;
