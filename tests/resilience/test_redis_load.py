@@ -17,6 +17,7 @@ from lib.load import Load
 PATHS = ["/api/projets/", "/api/contents/", "/api/projets/1/", "/api/communities/", "/api/projets/search/?q=marais"]
 KEYS = ["egoejo:c1:projets_list", "egoejo:c1:educational_contents_published"]
 CYCLES = 50
+ENOUGH = 1000  # requests, or it was no load
 LIMIT = 0.25  # seconds that Redis may cost
 
 
@@ -60,7 +61,7 @@ def baseline(start_server):
 
 def assert_nobody_noticed(result, baseline):
     print(f"\nwith outages: {result}\nwithout Redis: {baseline}")
-    assert result.count > 1000, result
+    assert result.count > ENOUGH, result
     assert result.failures == [], result
     assert result.slowest <= LIMIT or result.slowest - baseline.slowest <= LIMIT
 
@@ -87,6 +88,11 @@ def test_fifty_kills_and_restarts_under_load(start_server, redis_server, watch, 
     server.stop()
 
 
+def has_answered(server):
+    """How many requests of the API it has counted."""
+    return sum(n for series, n in server.metrics().items() if series.startswith('egoejo_http_requests_total{route="/api/'))
+
+
 WAYS = {
     "stopped": (lambda redis, proxy: redis.pause(), lambda redis, proxy: redis.resume()),
     "silent": (lambda redis, proxy: proxy.set_mode("silent"), lambda redis, proxy: proxy.set_mode("pass")),
@@ -104,7 +110,9 @@ def test_an_outage_under_load(start_server, redis_server, start_proxy, watch, ba
     look = watch(server)
     look.wait_up()
     with Load(server, PATHS) as load, Eraser(redis_server) as eraser:
-        for _ in range(3):
+        outages = 0
+        while outages < 3 or has_answered(server) < ENOUGH + 100:  # a slow machine has more of them; up to 32 are under way
+            outages += 1
             reached = eraser.erased
             wait.until(lambda: eraser.erased > reached + 2, 5, "level 2 is in use")
             fail(redis_server, proxy)
