@@ -51,7 +51,7 @@ class Load:
             self.result = Result(json.loads(seen))
 
 
-class _Waits:
+class Waits:
     """For how long the threads of the server, and this one, have waited for a processor, over time."""
 
     def __init__(self, pid):
@@ -142,7 +142,7 @@ class _Client:
 class _Loop:
     def __init__(self, pid, port, clients, paths):
         self.port, self.paths = port, paths
-        self.waits = _Waits(pid)
+        self.waits = Waits(pid)
         self.selector = selectors.DefaultSelector()
         self.count, self.failures, self.slow = 0, [], []
         self.started = time.monotonic()

@@ -11,6 +11,7 @@ import pytest
 
 from lib import wait
 from lib.fake_redis import FakeRedis
+from lib.load import Waits
 from lib.net import free_port
 from lib.server import is_sanitized
 
@@ -116,11 +117,14 @@ def test_the_first_request_into_an_outage_is_not_slow(server, setup, way):
 @pytest.mark.parametrize("way", ["killed", "stopped", "silent"])
 def test_health_answers_at_once_in_every_state(server, setup, watch, way):
     def assert_at_once():
+        waits = Waits(server.pid)  # for a processor: what the machine costs is no part of it
         took = []
         for _ in range(10):
+            waits.look()
             started = time.monotonic()
             assert server.get("/api/health/").status == 200
-            took.append(time.monotonic() - started)
+            ended = time.monotonic()
+            took.append(ended - started - waits.between(started, ended))
         assert min(took) < (0.05 if is_sanitized() else 0.005) and max(took) < 0.1, took  # one that asked Redis would take its timeout, 100 ms
 
     assert_at_once()
