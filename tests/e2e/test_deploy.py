@@ -243,6 +243,8 @@ class Nginx:
 
 async def hear_a_message(chat, address, **options):
     """
+    A message and a pong come through the socket at this address.
+
     Not by the client of two threads, of which one writes while the other reads: before 3.13 Python's ssl does not keep them
     apart, and what the one writes is lost at times.
     """

@@ -1,5 +1,6 @@
 """The program under test: one process, its log as events, and the rules that every run of it must keep."""
 
+import collections
 import json
 import os
 import re
@@ -151,6 +152,14 @@ class Server:
                 series, _, value = line.rpartition(" ")
                 values[series] = float(value)
         return values
+
+    def answered(self):
+        """How many requests it has counted: route → number. An answer is counted when it has been sent, which its reader may see a moment before."""
+        routes = collections.Counter()
+        for series, value in self.metrics().items():
+            if series.startswith("egoejo_http_requests_total{"):
+                routes[re.search(r'route="([^"]*)"', series)[1]] += value
+        return routes
 
     # --- ending it ---
 

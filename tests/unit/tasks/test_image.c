@@ -110,7 +110,7 @@ static void test_image__what_is_no_answer(void **state)
 	}
 }
 
-static void read_words(const char *name, char ret_text[200])
+static void read_text(const char *name, char ret_text[200])
 {
 	char path[200];
 	size_t len;
@@ -141,12 +141,12 @@ static void test_image__it_is_given_nothing_else(void **state)
 	        ask_stand_in("(ls /proc/$$/fd >\"$0.fds\"); echo \"<$HOME$USER$LANG>\" >\"$0.env\"; echo refused x", &answer, &err),
 	        ERR_INVALID);
 	close(left_open);
-	read_words("stand-in.fds", text);
+	read_text("stand-in.fds", text);
 	rest = str_of(text);
 	while (str_split(&rest, '\n', &word) && word.len)
 		if (!str_is(word, "0") && !str_is(word, "1") && !str_is(word, "2") && !str_is(word, "10") && !str_is(word, "255"))
 			fail_msg("%s", text);
-	read_words("stand-in.env", text);
+	read_text("stand-in.env", text);
 	assert_string_equal(text, "<>\n");
 }
 
